@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libspawn.h - start processes from warm templates, without fork.
+ *
+ *	struct spawn_client *client;
+ *	struct spawn_request *request = spawn_request_new("words");
+ *	struct spawn_proc *proc;
+ *	struct spawn_exit *end;
+ *	struct spawn_error err;
+ *
+ *	if (spawn_client_open(&client, NULL, &err) < 0)
+ *		errx(1, "%s", err.message);
+ *	spawn_request_args(request, 1, (const char *const[]){"letter.txt"});
+ *	if (spawn_process(client, request, &proc, &err) < 0)
+ *		errx(1, "%s", err.message);
+ *	spawn_proc_wait(proc, -1, &end);
+ *	printf("status %d\n", spawn_exit_status(end));
+ *
+ * Errors: every int is 0 (or as stated) or a negative errno; struct spawn_error says the rest.
+ * `err` may always be NULL. ret_ arguments are untouched on failure.
+ *
+ * Ownership: *_new and *_open make what *_free and *_close end; all of those accept NULL. A proc
+ * outlives its client safely: it holds what it needs.
+ *
+ * Threads: all functions of a client and of procs may be called from any thread at any time, and
+ * many threads may wait at once. A request is for one thread at a time; it may be started often.
+ * The library has no threads and no signal handlers of its own and never forks the caller.
+ *
+ * After a fork of the caller: the child's first use of a client connects anew as itself; procs
+ * started before the fork are the parent's, and answer -ECHILD in the child. Nothing is said to the
+ * server about the parent's procs when the child frees them.
+ *
+ * Descriptors: all are close-on-exec. Those that a function returns are borrowed unless stated.
+ */
+#ifndef LIBSPAWN_H
+#define LIBSPAWN_H
+
+#include "libspawn-error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct spawn_client;
+struct spawn_request;
+struct spawn_proc;
+struct spawn_exit;
+
+/* The version of the library, as "0.1.0". Static. */
+const char *spawn_version(void);
+
+/* ---- the connection to a server ---- */
+
+/*
+ * Connects. socket_path NULL means $SPAWND_SOCKET (ignored in a setuid program), else the user's
+ * server at $XDG_RUNTIME_DIR/spawnd/socket if that exists, else the system's at
+ * /run/spawnd/socket. The owner of the socket and of its directory must be the caller or root, and
+ * neither may be writable by others (a user's own directory may be reached through a sticky one).
+ *
+ * Errors: -ENOENT and -ECONNREFUSED (no server there), -EACCES (not yours to use, or owned by
+ * somebody else), -ENAMETOOLONG, -EPROTO (versions do not meet), -EAGAIN (too many connections),
+ * -EPERM (the server refuses this user, or a caller more confined than itself).
+ */
+int spawn_client_open(struct spawn_client **ret, const char *socket_path, struct spawn_error *err);
+/* Closes the connection. Children that were started with kill_with_caller are not ended by it, but
+ * by the end of this process. */
+void spawn_client_close(struct spawn_client *client);
+
+/* Pollable: readable when spawn_client_dispatch() has work. Changes at a reconnect: ask again after
+ * each dispatch. -1 while not connected. */
+int spawn_client_fd(const struct spawn_client *client);
+/*
+ * Handles what the server sent, without blocking: completions of spawn_submit() are called from
+ * here. The number of messages handled, or a negative errno; at -ECONNRESET all that was in flight
+ * has been completed and the next call that needs the server connects anew.
+ */
+int spawn_client_dispatch(struct spawn_client *client);
+
+/* A round trip to the server. */
+int spawn_client_ping(struct spawn_client *client, struct spawn_error *err);
+
+/* ---- what to start ---- */
+
+/* NULL only when out of memory. Errors of the functions below are latched, told at the start, and
+ * also returned. The strings are copied. */
+struct spawn_request *spawn_request_new(const char *template_name);
+void spawn_request_free(struct spawn_request *request);
+
+/* Arguments after argv[0] (which is the template's name unless set). Appends. */
+int spawn_request_args(struct spawn_request *request, size_t n, const char *const *args);
+int spawn_request_argv0(struct spawn_request *request, const char *argv0);
+/* The environment is the caller's at the start, changed by setenv and unsetenv; or, after _env,
+ * exactly that NULL-terminated list, changed likewise. */
+int spawn_request_env(struct spawn_request *request, const char *const *env);
+int spawn_request_setenv(struct spawn_request *request, const char *name, const char *value);
+int spawn_request_unsetenv(struct spawn_request *request, const char *name);
+/* The working directory; relative to the caller's at the start. Default: the caller's. */
+int spawn_request_chdir(struct spawn_request *request, const char *path);
+/* The child's descriptor `target` is a duplicate of the caller's fd, taken at the start: borrowed,
+ * keep it open until then. Default: 0, 1 and 2 are the caller's. At most 240. */
+int spawn_request_fd(struct spawn_request *request, int fd, int target);
+/* The child opens path itself, as `target`, in its working directory. flags as of open(2), without
+ * O_CLOEXEC. In the order of the calls, after passed descriptors are in place. */
+int spawn_request_open(struct spawn_request *request, int target, const char *path, int flags,
+		       mode_t mode);
+/* Default: the caller's at the start. */
+int spawn_request_umask(struct spawn_request *request, mode_t mask);
+
+enum spawn_nofork {
+	SPAWN_NOFORK_OFF = 0,
+	SPAWN_NOFORK_COPY = 1,	  /* its memory is never duplicated; threads, vfork, posix_spawn work */
+	SPAWN_NOFORK_PROCESS = 2, /* it makes no process at all */
+};
+/* Default: the template's. More than that is always granted; less only where the template permits. */
+int spawn_request_nofork(struct spawn_request *request, enum spawn_nofork level);
+/* The child gets SIGTERM, and SIGKILL after the grace, when this process ends. Default: false. */
+int spawn_request_kill_with_caller(struct spawn_request *request, bool on);
+/* SIGTERM after deadline_ms, SIGKILL grace_ms later, by the server, also when the caller is gone. */
+int spawn_request_deadline(struct spawn_request *request, uint64_t deadline_ms, uint64_t grace_ms);
+
+/* ---- starting ---- */
+
+/*
+ * Starts it and returns when it runs or has failed, as posix_spawn does. Errors, beside those of
+ * the request: -ENOENT (no such template), -EPERM (not for you), -EAGAIN (a limit, worth a retry),
+ * -ESHUTDOWN (the server is stopping), what the leaf met (origin leaf, step, errno), and
+ * -EINPROGRESS (outcome unknown: the server was lost when the child may have been started; it is
+ * never tried again by the library).
+ */
+int spawn_process(struct spawn_client *client, struct spawn_request *request,
+		  struct spawn_proc **ret, struct spawn_error *err);
+
+/*
+ * Called once for each submit that returned 0, from spawn_client_dispatch() or another call that
+ * reads the connection, with no lock held. Exactly one of proc (yours, to free) and err is not
+ * NULL; err is valid during the call. "Started" means handed to a leaf: a failure to take the form
+ * that was asked for is told by spawn_proc_wait() in its record's start error.
+ */
+typedef void spawn_started_fn(struct spawn_proc *proc, const struct spawn_error *err, void *user);
+
+/* Sends the request and returns at once. ret_id, if not NULL, is for spawn_cancel(). -EAGAIN when
+ * the server does not keep up. */
+int spawn_submit(struct spawn_client *client, struct spawn_request *request,
+		 spawn_started_fn *on_started, void *user, uint32_t *ret_id,
+		 struct spawn_error *err);
+/* Takes back a request that waits in the server's queue: it then completes with -ECANCELED. One
+ * that was handed to a leaf already completes as started. 0, or -ENOENT: no such request. */
+int spawn_cancel(struct spawn_client *client, uint32_t id);
+
+/* ---- a started process ---- */
+
+pid_t spawn_proc_pid(const struct spawn_proc *proc);
+/* Readable when the process is over; pollable anywhere. Borrowed; closed by spawn_proc_free(). */
+int spawn_proc_pidfd(const struct spawn_proc *proc);
+/* Through the pidfd: never another process. -ESRCH when it is over. */
+int spawn_proc_kill(struct spawn_proc *proc, int sig);
+/*
+ * Waits for the end; timeout in ms, -1 for ever, 0 to ask. May be repeated, by many threads; each
+ * caller gets a record of its own. -ETIMEDOUT; -ECHILD (in a child of the process that started it).
+ * A record whose status cannot be known any more says so: see spawn_exit_known().
+ */
+int spawn_proc_wait(struct spawn_proc *proc, int timeout_ms, struct spawn_exit **ret);
+/* The process runs on; once over it is reaped. */
+void spawn_proc_free(struct spawn_proc *proc);
+/* What holds for it: "copy (seccomp: inherited, no_new_privs)". Static. */
+const char *spawn_proc_nofork(const struct spawn_proc *proc);
+/* The life of the template that it came from: 1, 2, ... */
+uint64_t spawn_proc_generation(const struct spawn_proc *proc);
+
+/* Moments of one spawn, CLOCK_MONOTONIC in ns; 0 where not known (a submitted one has no ready
+ * before its record). Set size to sizeof first: a later library may know more moments. */
+struct spawn_timing {
+	size_t size;
+	uint64_t requested; /* the library was called */
+	uint64_t received;  /* the broker read the request */
+	uint64_t handed;    /* the broker had a leaf and sent it the launch */
+	uint64_t launched;  /* the leaf read it */
+	uint64_t ready;	    /* the leaf is what was asked for: its next step is user code */
+	uint64_t started;   /* the library had the handle */
+	uint64_t confirmed; /* the library knew that it runs */
+	bool pool_hit;	    /* a parked leaf was waiting */
+};
+int spawn_proc_timing(const struct spawn_proc *proc, struct spawn_timing *timing);
+
+/* ---- how it ended ---- */
+
+void spawn_exit_free(struct spawn_exit *end);
+/* False: server and record are lost and the status cannot be known. Never guessed. */
+bool spawn_exit_known(const struct spawn_exit *end);
+/* Exit status 0 to 255, or -1 if it did not exit (by a signal, failed to start, unknown). */
+int spawn_exit_status(const struct spawn_exit *end);
+/* The signal that ended it, or 0. */
+int spawn_exit_signal(const struct spawn_exit *end);
+bool spawn_exit_core(const struct spawn_exit *end);
+/* 0, or the negative errno with which it failed before user code; step (may be NULL) names where. */
+int spawn_exit_start_error(const struct spawn_exit *end, const char **ret_step);
+/* "copy (seccomp: inherited, no_new_privs)". Static. */
+const char *spawn_exit_nofork(const struct spawn_exit *end);
+/* What it used; all 0 when unknown. Set size to sizeof first. */
+struct spawn_usage {
+	size_t size;
+	uint64_t utime_us, stime_us;
+	uint64_t wall_us;    /* from launch to end */
+	uint64_t maxrss_kib; /* template memory included */
+	uint64_t minflt, majflt, inblock, oublock, nvcsw, nivcsw;
+};
+int spawn_exit_usage(const struct spawn_exit *end, struct spawn_usage *usage);
+
+/* ---- the server's own state ---- */
+
+/* All strings are valid during the call alone. Later libraries append fields. */
+struct spawn_template_status {
+	size_t size;
+	const char *name, *lane, *state; /* "object"; "cold", "warming", "warm", "down", "retiring" */
+	const char *nofork;		 /* in full words */
+	const char *reason;		 /* why it is down, or "" */
+	const char *tail;		 /* the last lines of its host's stderr, or "" */
+	uint64_t generation, hits, misses, retry_ms;
+	uint32_t parked, launched, queued;
+	pid_t host_pid; /* 0: none */
+	uid_t uid;	/* whose host */
+};
+struct spawn_leaf_status {
+	size_t size;
+	const char *template_name, *state; /* "parked", "launched", "over" */
+	const char *nofork;
+	uint64_t serial;
+	pid_t pid;
+	uid_t uid;
+};
+struct spawn_server_status {
+	size_t size;
+	const char *version, *mode; /* "user", "system" */
+	pid_t keeper_pid;
+};
+struct spawn_status_calls {
+	void (*server)(const struct spawn_server_status *, void *user);
+	void (*template_)(const struct spawn_template_status *, void *user);
+	void (*leaf)(const struct spawn_leaf_status *, void *user);
+};
+/* Asks and calls for each; any of the calls may be NULL. Templates and leaves of other users are
+ * shown to root alone. */
+int spawn_client_status(struct spawn_client *client, const struct spawn_status_calls *calls,
+			void *user, struct spawn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <time.h>
 
-#define NS_PER_MS 1000000ull
-#define NS_PER_S  1000000000ull
+#define NS_PER_MS ((uint64_t)1000000)
+#define NS_PER_S  ((uint64_t)1000000000)
 
 static inline uint64_t clock_now(void)
 {

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *spawn_origin_name(enum spawn_origin origin)
+/* The one function here that libspawn.so shows. */
+__attribute__((visibility("default"))) const char *spawn_origin_name(enum spawn_origin origin)
 {
 	switch (origin) {
 	case SPAWN_ORIGIN_CLIENT:
@@ -38,7 +39,7 @@ const char *step_name(unsigned step)
 	return "unknown";
 }
 
-static void fill(struct spawn_error *err, int code, enum spawn_origin origin, unsigned step,
+__attribute__((format(printf, 5, 0))) static void fill(struct spawn_error *err, int code, enum spawn_origin origin, unsigned step,
 		 const char *format, va_list ap)
 {
 	err->code = code;

@@ -11,6 +11,7 @@
 
 #include "wire/message.h"
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 /* Descriptors that came with one datagram; -1 where one was taken. */

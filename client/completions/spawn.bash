@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Completion of spawn for bash.
+
+# The names in the first column of the table that starts with TEMPLATE.
+_spawn_templates() {
+	spawn status 2>/dev/null |
+		awk '$1 == "TEMPLATE" { on = 1; next } /^$/ { on = 0 } on && /^[^ ]/ { print $1 }'
+}
+
+_spawn() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i word
+	local options='-t --template -C --chdir -E --setenv -u --unset -i --ignore-environment
+		--argv0 --umask --nofork --nofork=off --nofork=copy --nofork=process --timeout
+		--grace --detach --timing --json -s --socket --help --version'
+
+	COMPREPLY=()
+	# after the template, the first word that is no option starts the leaf's arguments
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		case $word in
+		--)
+			compopt -o default
+			return
+			;;
+		-t | --template | -C | --chdir | -E | --setenv | -u | --unset | -s | --socket | \
+			--argv0 | --umask | --timeout | --grace) ((i++)) ;;
+		-* | =) ;;
+		*)
+			[ "$word" = status ] && mapfile -t COMPREPLY < <(compgen -W --json -- "$cur")
+			[ "$word" = status ] || [ "$word" = ping ] || compopt -o default
+			return
+			;;
+		esac
+	done
+	case $prev in
+	-t | --template) mapfile -t COMPREPLY < <(compgen -W "$(_spawn_templates)" -- "$cur") ;;
+	-C | --chdir) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+	-u | --unset) mapfile -t COMPREPLY < <(compgen -e -- "$cur") ;;
+	-E | --setenv)
+		mapfile -t COMPREPLY < <(compgen -e -S = -- "$cur")
+		compopt -o nospace
+		;;
+	-s | --socket) compopt -o default ;;
+	--argv0 | --umask | --timeout | --grace) ;;
+	*)
+		mapfile -t COMPREPLY < <(compgen -W "$options status ping" -- "$cur")
+		[ "${cur:0:1}" = - ] || compopt -o default
+		;;
+	esac
+}
+complete -F _spawn spawn

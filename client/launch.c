@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "launch.h"
+#include "libspawn.h"
+#include "timing.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* How long a server may take to tell the end of a leaf that is seen to be over. */
+#define RECORD_TIMEOUT_MS 10000
+
+static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT, SIGTSTP};
+
+static void request_fill(struct spawn_request *request, const struct options *o)
+{
+	static const char *const no_environment[] = {NULL};
+
+	/* Errors are latched in the request and told at the start. */
+	spawn_request_args(request, o->n_args, (const char *const *)o->args);
+	if (o->argv0)
+		spawn_request_argv0(request, o->argv0);
+	if (o->chdir)
+		spawn_request_chdir(request, o->chdir);
+	if (o->ignore_environment)
+		spawn_request_env(request, no_environment);
+	for (size_t i = 0; i < o->n_env; i++) {
+		if (o->env[i].value)
+			spawn_request_setenv(request, o->env[i].name, o->env[i].value);
+		else
+			spawn_request_unsetenv(request, o->env[i].name);
+	}
+	if (o->has_umask)
+		spawn_request_umask(request, o->umask);
+	if (o->has_nofork)
+		spawn_request_nofork(request, (enum spawn_nofork)o->nofork);
+	if (o->has_deadline)
+		spawn_request_deadline(request, o->deadline_ms, o->grace_ms);
+	spawn_request_kill_with_caller(request, !o->detach);
+}
+
+/*
+ * Blocks the signals to be passed on and returns a signalfd for them. One that this process
+ * ignores (nohup, a shell's background job) is left so: blocked it would be queued and passed on.
+ *
+ * Called after the start, since the leaf gets the mask of the moment. Until then a signal acts here
+ * by default: the command ends, and the leaf with it (kill_with_caller).
+ */
+static int signals_open(void)
+{
+	sigset_t set, before;
+	int fd;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++) {
+		struct sigaction now;
+
+		if (sigaction(passed_on[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			sigaddset(&set, passed_on[i]);
+	}
+	if (sigprocmask(SIG_BLOCK, &set, &before) < 0)
+		return -errno;
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd >= 0)
+		return fd;
+	fd = -errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return fd;
+}
+
+/* Takes the signal's default action here and now; returns if that is none, or after SIGCONT. */
+static void act_by_default(int sig)
+{
+	const struct sigaction by_default = {.sa_handler = SIG_DFL};
+	sigset_t one, before;
+
+	sigaction(sig, &by_default,
+		  NULL); /* refused for KILL and STOP, whose action it is anyway */
+	sigemptyset(&one);
+	sigaddset(&one, sig);
+	raise(sig);
+	sigprocmask(SIG_UNBLOCK, &one, &before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+static void pass_on(struct spawn_proc *proc, int sig)
+{
+	if (sig != SIGTSTP) {
+		spawn_proc_kill(proc, sig); /* -ESRCH: it is over, as the pidfd will say */
+		return;
+	}
+	/*
+	 * The leaf is in no process group of this terminal's session, and one that is orphaned does
+	 * not stop at TSTP: so STOP for it. This process takes TSTP itself, which the kernel
+	 * ignores where nobody could continue it; then the leaf goes on at once too.
+	 */
+	spawn_proc_kill(proc, SIGSTOP);
+	act_by_default(SIGTSTP);
+	spawn_proc_kill(proc, SIGCONT);
+}
+
+/* Passes signals on until the leaf is over. */
+static int attend(struct spawn_proc *proc, int signals)
+{
+	struct pollfd fds[] = {
+		{.fd = spawn_proc_pidfd(proc), .events = POLLIN},
+		{.fd = signals, .events = POLLIN},
+	};
+
+	for (;;) {
+		struct signalfd_siginfo info;
+
+		if (poll(fds, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (fds[0].revents)
+			return 0;
+		if (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+			pass_on(proc, (int)info.ssi_signo);
+	}
+}
+
+/* Ends as the leaf did, so that the caller's shell sees what it would have seen of the leaf. */
+static int end_as(const struct spawn_exit *end, const char *template_name)
+{
+	const char *step = "";
+	int r = spawn_exit_start_error(end, &step), sig;
+
+	if (r < 0) {
+		fprintf(stderr, "spawn: %s did not start: %s: %s\n", template_name, step,
+			strerror(-r));
+		return EXIT_SPAWN_FAILED;
+	}
+	if (!spawn_exit_known(end)) {
+		fprintf(stderr,
+			"spawn: the server was lost and with it the exit status of %s: unknown\n",
+			template_name);
+		return EXIT_SPAWN_FAILED;
+	}
+	sig = spawn_exit_signal(end);
+	if (sig == 0)
+		return spawn_exit_status(end);
+	/* The leaf's core, if any, is the leaf's; this process must not leave a second one. A core
+	 * limit of 0 would not do: a core_pattern that is a pipe runs all the same. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	act_by_default(sig);
+	return 128 + sig;
+}
+
+static int wait_for(struct spawn_proc *proc, const struct options *o)
+{
+	struct spawn_exit *end = NULL;
+	int status, r, signals = signals_open();
+
+	r = signals < 0 ? signals : attend(proc, signals);
+	if (r < 0)
+		fprintf(stderr, "spawn: cannot pass signals on: %s\n", strerror(-r));
+	r = spawn_proc_wait(proc, r < 0 ? -1 : RECORD_TIMEOUT_MS, &end);
+	if (r < 0) {
+		fprintf(stderr, "spawn: cannot learn how %s ended: %s\n", o->template_name,
+			strerror(-r));
+		return EXIT_SPAWN_FAILED;
+	}
+	if (o->timing)
+		timing_print(proc, end, o->template_name, o->json);
+	status = end_as(end, o->template_name);
+	spawn_exit_free(end);
+	return status;
+}
+
+int launch(const struct options *o)
+{
+	struct spawn_client *client = NULL;
+	struct spawn_request *request = spawn_request_new(o->template_name);
+	struct spawn_proc *proc = NULL;
+	struct spawn_error err = {0};
+	int status = EXIT_SPAWN_FAILED;
+
+	if (!request) {
+		fputs("spawn: out of memory\n", stderr);
+		return status;
+	}
+	request_fill(request, o);
+	if (spawn_client_open(&client, o->socket, &err) < 0 ||
+	    spawn_process(client, request, &proc, &err) < 0) {
+		fprintf(stderr, "spawn: %s\n", err.message);
+	} else if (o->detach) {
+		printf("%d\n", (int)spawn_proc_pid(proc));
+		if (o->timing)
+			timing_print(proc, NULL, o->template_name, o->json);
+		status = 0;
+	} else {
+		status = wait_for(proc, o);
+	}
+	spawn_proc_free(proc);
+	spawn_request_free(request);
+	spawn_client_close(client);
+	return status;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - the command `spawn`: libspawn for people and scripts. */
+#include "launch.h"
+#include "libspawn.h"
+#include "options.h"
+#include "status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char help[] =
+	"Usage: spawn -t TEMPLATE [OPTION...] [--] [ARG...]   start a leaf, wait for it\n"
+	"       spawn [-s PATH] status [--json]               its templates and leaves\n"
+	"       spawn [-s PATH] ping                          is the server there?\n"
+	"\n"
+	"  -t, --template NAME        what to start\n"
+	"  -C, --chdir DIR            in this working directory\n"
+	"  -E, --setenv NAME=VALUE    with this in its environment (repeatable)\n"
+	"  -u, --unset NAME           without this variable (repeatable)\n"
+	"  -i, --ignore-environment   with what -E says alone\n"
+	"      --argv0 NAME           argv[0]; else the template's name\n"
+	"      --umask OCTAL          else this command's\n"
+	"      --nofork[=LEVEL]       promise off, copy (if bare) or process\n"
+	"      --timeout SECONDS      SIGTERM after so long (0.5 is fine) ...\n"
+	"      --grace SECONDS        ... and SIGKILL so long after that; else 5\n"
+	"      --detach               print its pid and go; else it ends with us\n"
+	"      --timing [--json]      say on stderr where the time went\n"
+	"  -s, --socket PATH          else $SPAWND_SOCKET, the user's, the system's\n"
+	"      --help, --version\n"
+	"\n"
+	"Exit status: the leaf's; dead by signal N, this command dies of N too (128+N in\n"
+	"a shell); 125: spawn itself failed, and said why.\n";
+
+/* A closed 0, 1 or 2 would become a socket of the library's and go to the leaf as its stdio. Open
+ * them so that use fails as it would on a closed one. */
+static int hold_stdio(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		if (open("/dev/null", (fd == 0 ? O_WRONLY : O_RDONLY) | O_CLOEXEC) != fd)
+			return -EBADF;
+	}
+	return 0;
+}
+
+static int run_ping(struct spawn_client *client, struct spawn_error *err)
+{
+	struct timespec from, to;
+	int r;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	r = spawn_client_ping(client, err);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	if (r >= 0)
+		printf("the server answers, in %.0f µs\n",
+		       (double)(to.tv_sec - from.tv_sec) * 1e6 +
+			       (double)(to.tv_nsec - from.tv_nsec) / 1e3);
+	return r;
+}
+
+static int run_question(const struct options *o)
+{
+	struct spawn_client *client = NULL;
+	struct spawn_error err = {0};
+	int r = spawn_client_open(&client, o->socket, &err);
+
+	if (r >= 0) {
+		if (o->command == COMMAND_PING)
+			r = run_ping(client, &err);
+		else if (o->json)
+			r = status_print_json(client, &err);
+		else
+			r = status_print(client, &err);
+	}
+	spawn_client_close(client);
+	if (r < 0)
+		fprintf(stderr, "spawn: %s\n", err.message);
+	return r < 0 ? EXIT_SPAWN_FAILED : 0;
+}
+
+static int run(const struct options *o)
+{
+	switch (o->command) {
+	case COMMAND_SPAWN:
+		return launch(o);
+	case COMMAND_STATUS:
+	case COMMAND_PING:
+		return run_question(o);
+	case COMMAND_HELP:
+		fputs(help, stdout);
+		return 0;
+	case COMMAND_VERSION:
+	default:
+		printf("spawn %s\n", spawn_version());
+		return 0;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct options o;
+	int status = EXIT_SPAWN_FAILED;
+
+	if (hold_stdio() < 0)
+		return EXIT_SPAWN_FAILED;
+	/* EPIPE with a message rather than death; the leaf's actions are its template's, not ours.
+	 */
+	sigaction(SIGPIPE, &ignore, NULL);
+	if (options_parse(&o, argc, argv) == 0)
+		status = run(&o);
+	options_done(&o);
+	errno = 0;
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "spawn: cannot write to standard output: %s\n",
+			strerror(errno ? errno : EIO));
+		return EXIT_SPAWN_FAILED;
+	}
+	return status;
+}

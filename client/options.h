@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* options.h - what the command line says. Strings are borrowed from argv. */
+#ifndef CLIENT_OPTIONS_H
+#define CLIENT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Whatever goes wrong in this command itself, as env(1) and timeout(1) have it. 126 and 127 are
+ * kept for programs that cannot be executed. */
+#define EXIT_SPAWN_FAILED 125
+
+enum command { COMMAND_SPAWN, COMMAND_STATUS, COMMAND_PING, COMMAND_HELP, COMMAND_VERSION };
+
+/* One -E or -u, applied in their order. */
+struct env_edit {
+	char *name;	   /* owned */
+	const char *value; /* NULL: unset */
+};
+
+struct options {
+	enum command command;
+	const char *socket; /* NULL: the default */
+	const char *template_name;
+	const char *argv0, *chdir;
+	struct env_edit *env;
+	size_t n_env;
+	bool ignore_environment;
+	bool has_umask, has_nofork, has_deadline;
+	mode_t umask;
+	int nofork; /* enum spawn_nofork */
+	uint64_t deadline_ms, grace_ms;
+	bool detach, timing, json;
+	char **args;
+	size_t n_args;
+};
+
+/* 0, or a negative errno after one line on stderr. options_done() is due either way. */
+int options_parse(struct options *o, int argc, char **argv);
+void options_done(struct options *o);
+
+#endif

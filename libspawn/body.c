@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+#include "body.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "caller.h"
+#include "wire/channel.h"
+#include "wire/sealed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RECORDS_BYTES(n, size) ((n) * (WIRE_RECORD_SIZE + (size)))
+/* READY and FAILED are far below; a leaf's user code cannot reach this socket. */
+#define ANSWER_MAX 256
+#define AFTER_READY_MS 10000
+
+/* The descriptors of a body; slot 0 is kept for a sealed memfd. */
+struct passing {
+	int fd[WIRE_FDS_MAX];
+	size_t n; /* of those behind slot 0 */
+	uint32_t target[WIRE_USER_FDS];
+	size_t n_targets;
+	int cwd; /* owned; -1: none */
+};
+
+static bool is_asked_for(const struct spawn_request *r, int target)
+{
+	for (size_t i = 0; i < r->n_fds; i++)
+		if (r->fds[i].target == target)
+			return true;
+	for (size_t i = 0; i < r->n_opens; i++)
+		if (r->opens[i].target == target)
+			return true;
+	return false;
+}
+
+static int pass(struct passing *p, int fd, int target)
+{
+	if (p->n_targets == WIRE_USER_FDS)
+		return -EMFILE;
+	p->fd[1 + p->n++] = fd;
+	p->target[p->n_targets++] = (uint32_t)target;
+	return 0;
+}
+
+static int collect_fds(struct passing *p, const struct spawn_request *r, struct spawn_error *err)
+{
+	int rc = caller_cwd(&p->cwd);
+
+	if (rc == 0)
+		p->fd[1 + p->n++] = p->cwd;
+	else if (!r->chdir || r->chdir[0] != '/')
+		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_CHDIR,
+				   "cannot open the working directory (an absolute directory for "
+				   "the child needs none)");
+	rc = 0;
+	for (int fd = 0; rc == 0 && fd <= 2; fd++)
+		if (!is_asked_for(r, fd) && fcntl(fd, F_GETFD) >= 0)
+			rc = pass(p, fd, fd);
+	for (size_t i = 0; rc == 0 && i < r->n_fds; i++)
+		rc = pass(p, r->fds[i].fd, r->fds[i].target);
+	if (rc < 0)
+		return error_set(err, rc, SPAWN_ORIGIN_CLIENT, STEP_FDS,
+				 "more than %d descriptors to pass, with 0, 1 and 2", WIRE_USER_FDS);
+	return 0;
+}
+
+static size_t body_size(const struct spawn_request *r, const char *argv0, const struct strings *env,
+			const struct passing *p)
+{
+	size_t size = WIRE_HEADER_SIZE;
+
+	size += RECORDS_BYTES(1, strlen(argv0) + 1 + r->args.len);
+	size += RECORDS_BYTES(1, env->len);
+	size += RECORDS_BYTES(1, r->chdir ? strlen(r->chdir) : 0);
+	size += RECORDS_BYTES(3, 8); /* FLAGS, UMASK, SIGMASK */
+	size += RECORDS_BYTES(p->n_targets, 4);
+	for (size_t i = 0; i < r->n_opens; i++)
+		size += RECORDS_BYTES(1, 12 + strlen(r->opens[i].path));
+	return size + RECORDS_BYTES(RLIM_NLIMITS, 20);
+}
+
+static void encode_argv(struct frame *f, const struct spawn_request *r, const char *argv0)
+{
+	size_t n = strlen(argv0) + 1;
+	uint8_t *p = frame_space(f, REC_ARGV, n + r->args.len);
+
+	if (!p)
+		return;
+	memcpy(p, argv0, n);
+	if (r->args.len > 0)
+		memcpy(p + n, r->args.data, r->args.len);
+}
+
+static void encode_opens(struct frame *f, const struct spawn_request *r)
+{
+	for (size_t i = 0; i < r->n_opens; i++) {
+		const struct fd_opening *o = &r->opens[i];
+		size_t n = strlen(o->path);
+		uint8_t *p = frame_space(f, REC_OPEN, 12 + n);
+
+		if (!p)
+			return;
+		put_u32(p, (uint32_t)o->target);
+		put_u32(p + 4, (uint32_t)o->flags);
+		put_u32(p + 8, (uint32_t)o->mode);
+		memcpy(p + 12, o->path, n);
+	}
+}
+
+static int encode_limits(struct frame *f)
+{
+	for (int resource = 0; resource < RLIM_NLIMITS; resource++) {
+		struct rlimit limit;
+		uint8_t *p;
+
+		if (getrlimit((__rlimit_resource_t)resource, &limit) < 0)
+			return -errno;
+		p = frame_space(f, REC_RLIMIT, 20);
+		if (!p)
+			return 0; /* latched in the frame */
+		put_u32(p, (uint32_t)resource);
+		put_u64(p + 4, limit.rlim_cur);
+		put_u64(p + 12, limit.rlim_max);
+	}
+	return 0;
+}
+
+/* The length of the body in *ret_data (to be freed), or a negative errno. */
+static int encode(const struct spawn_request *r, const struct passing *p, uint8_t **ret_data,
+		  struct spawn_error *err)
+{
+	const char *argv0 = r->argv0 ? r->argv0 : r->template_name;
+	_cleanup_free_ uint8_t *data = NULL;
+	struct strings env = {0};
+	mode_t mask = r->umask;
+	struct frame f;
+	size_t size;
+	int rc;
+
+	if (!r->umask_given) {
+		rc = caller_umask(&mask);
+		if (rc < 0)
+			return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
+					   "cannot read the umask from /proc/thread-self/status "
+					   "(spawn_request_umask() needs no /proc)");
+	}
+	rc = request_environment(r, &env);
+	if (rc == -ENOMEM)
+		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make the request");
+	if (rc < 0 || strlen(argv0) + 1 + r->args.len + env.len > STRINGS_MAX) {
+		strings_free(&env);
+		return error_set(err, -E2BIG, SPAWN_ORIGIN_CLIENT, STEP_BODY,
+				 "arguments and environment are larger than 2 MiB together");
+	}
+	size = body_size(r, argv0, &env, p);
+	data = malloc(size);
+	if (!data) {
+		strings_free(&env);
+		return error_errno(err, -ENOMEM, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make the request");
+	}
+	frame_begin(&f, data, size, MSG_BODY, 0);
+	frame_u32(&f, REC_FLAGS, p->cwd >= 0 ? FLAG_CWD : 0);
+	encode_argv(&f, r, argv0);
+	frame_bytes(&f, REC_ENV, env.data, env.len);
+	strings_free(&env);
+	if (r->chdir)
+		frame_string(&f, REC_CHDIR, r->chdir);
+	frame_u32(&f, REC_UMASK, (uint32_t)mask);
+	frame_u64(&f, REC_SIGMASK, caller_sigmask());
+	for (size_t i = 0; i < p->n_targets; i++)
+		frame_u32(&f, REC_FD, p->target[i]);
+	encode_opens(&f, r);
+	rc = encode_limits(&f);
+	if (rc < 0)
+		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_RLIMIT, "read the limits");
+	rc = frame_finish(&f);
+	if (rc < 0 || rc > WIRE_SEALED_MAX)
+		return error_set(err, -E2BIG, SPAWN_ORIGIN_CLIENT, STEP_BODY,
+				 "the request has %zu bytes and may have %d", size, WIRE_SEALED_MAX);
+	*ret_data = take_pointer(&data);
+	return rc;
+}
+
+static int send_sealed(int sock, struct passing *p, const uint8_t *data, size_t len)
+{
+	_cleanup_close_ int memfd = -1;
+	uint8_t small[64];
+	struct frame f;
+	int rc = sealed_create("spawn-body", data, len, &memfd);
+
+	if (rc < 0)
+		return rc;
+	p->fd[0] = memfd;
+	frame_begin(&f, small, sizeof(small), MSG_BODY_SEALED, 0);
+	frame_u64(&f, REC_SIZE, len);
+	return channel_send_frame(sock, &f, p->fd, p->n + 1, MSG_DONTWAIT);
+}
+
+static int send_error(const struct spawn_request *r, int code, struct spawn_error *err)
+{
+	if (code == -EBADF)
+		for (size_t i = 0; i < r->n_fds; i++)
+			if (fcntl(r->fds[i].fd, F_GETFD) < 0)
+				return error_set(err, code, SPAWN_ORIGIN_CLIENT, STEP_FDS,
+						 "descriptor %d, to be the child's %d, is not open",
+						 r->fds[i].fd, r->fds[i].target);
+	if (code == -ETOOMANYREFS)
+		return error_set(err, -EAGAIN, SPAWN_ORIGIN_CLIENT, STEP_SEND,
+				 "too many descriptors of this user are in flight: try again when "
+				 "earlier requests have started");
+	return error_errno(err, code, SPAWN_ORIGIN_CLIENT, STEP_SEND, "queue the request");
+}
+
+int body_open(struct body *body, const struct spawn_request *request, int *ret_leaf_fd,
+	      struct spawn_error *err)
+{
+	struct passing p = {.cwd = -1};
+	_cleanup_close_ int ours = -1, leaf = -1;
+	_cleanup_free_ uint8_t *data = NULL;
+	int pair[2], len, rc;
+
+	rc = collect_fds(&p, request, err);
+	len = rc < 0 ? rc : encode(request, &p, &data, err);
+	if (len < 0) {
+		fd_close(p.cwd);
+		return len;
+	}
+	rc = channel_pair(pair);
+	if (rc < 0) {
+		fd_close(p.cwd);
+		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make a socket pair");
+	}
+	ours = pair[0];
+	leaf = pair[1];
+	rc = -EMSGSIZE;
+	if (len <= WIRE_INLINE_MAX)
+		rc = channel_send(ours, data, (size_t)len, p.fd + 1, p.n, MSG_DONTWAIT);
+	/* Where net.core.wmem_default is small a datagram of that size does not fit. */
+	if (rc == -EMSGSIZE || rc == -ENOBUFS || rc == -EAGAIN)
+		rc = send_sealed(ours, &p, data, (size_t)len);
+	fd_close(p.cwd);
+	if (rc < 0)
+		return send_error(request, rc, err);
+	*body = (struct body){.fd = take_fd(&ours)};
+	*ret_leaf_fd = take_fd(&leaf);
+	return 0;
+}
+
+void body_close(struct body *body)
+{
+	body->fd = fd_close(body->fd);
+}
+
+static void note(struct body *body, const struct message *m)
+{
+	const uint8_t *bytes;
+	size_t len;
+
+	if (m->type == MSG_READY) {
+		bytes = message_bytes(m, REC_TOKEN, &len);
+		memcpy(body->token, bytes, sizeof(body->token));
+		bytes = message_bytes(m, REC_TIMES, &len);
+		body->launched = get_u64(bytes);
+		body->prepared = get_u64(bytes + 8);
+		body->ready = true;
+	} else {
+		body->step = message_u32(m, REC_STEP);
+		body->code = message_u32(m, REC_CODE);
+		body->index = message_u32(m, REC_INDEX);
+		body->has_index = message_has(m, REC_INDEX);
+		body->failed = true;
+	}
+}
+
+void body_drain(struct body *body)
+{
+	uint8_t buf[ANSWER_MAX];
+
+	while (body->fd >= 0) {
+		struct message m;
+		struct fds fds;
+		ssize_t n = channel_receive(body->fd, buf, sizeof(buf), &fds, NULL, MSG_DONTWAIT);
+
+		if (n == -EAGAIN)
+			return;
+		/* The leaf left with something unread: what it said is still in the queue behind. */
+		if (n == -ECONNRESET)
+			continue;
+		if (n > 0 && message_decode(buf, (size_t)n, PEER_LEAF, PEER_CLIENT, STATE_OPEN,
+					    fds.n, &m, NULL) == 0) {
+			note(body, &m);
+			continue;
+		}
+		fds_close(&fds);
+		body->over = true;
+		body_close(body);
+	}
+}
+
+int body_wait(struct body *body, int pidfd, uint64_t deadline)
+{
+	body_drain(body);
+	while (body->fd >= 0 && !body->failed) {
+		struct pollfd p[2] = {
+			{.fd = body->fd, .events = POLLIN},
+			{.fd = pidfd, .events = POLLIN}, /* -1 is skipped by poll */
+		};
+		int n = poll(p, 2, clock_poll_timeout(deadline));
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0)
+			return -ETIMEDOUT;
+		body_drain(body);
+		if (n > 0 && p[1].revents && body->fd >= 0) {
+			body->over = true;
+			body_close(body);
+		}
+		/* The end of file is the leaf's next step; READY alone decides when a fork of the
+		 * caller keeps it from coming. */
+		if (body->ready && deadline == 0)
+			deadline = clock_now() + AFTER_READY_MS * NS_PER_MS;
+	}
+	return 0;
+}
+
+int body_error(const struct body *body, const struct spawn_request *r, struct spawn_error *err)
+{
+	int code = body->code > 0 && body->code < 4096 ? -(int)body->code : -EPROTO;
+
+	if (r && body->step == STEP_CHDIR && r->chdir)
+		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step,
+				   "cannot change directory to '%s'", r->chdir);
+	if (r && body->step == STEP_OPEN && body->has_index && body->index < r->n_opens)
+		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step, "cannot open '%s'",
+				   r->opens[body->index].path);
+	return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step,
+			   "the leaf could not become what was asked for, at %s",
+			   step_name(body->step));
+}

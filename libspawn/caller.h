@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* caller.h - what a child has from the calling thread when the request says nothing else. */
+#ifndef LIBSPAWN_CALLER_H
+#define LIBSPAWN_CALLER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* An O_PATH descriptor of the working directory. 0 or a negative errno. */
+int caller_cwd(int *ret_fd);
+int caller_umask(mode_t *ret);
+/* Bit n-1: signal n is blocked. */
+uint64_t caller_sigmask(void);
+
+#endif

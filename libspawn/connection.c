@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+#include "connection.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "connect.h"
+#include "proc.h"
+#include "start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PARTING_MS 1000
+
+struct waiter {
+	struct waiter *next;
+	pthread_cond_t changed;
+	const void *on;
+};
+
+int connection_new(const char *path, struct connection **ret)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->path = strdup(path);
+	c->buffer = malloc(WIRE_INLINE_MAX);
+	if (!c->path || !c->buffer) {
+		free(c->buffer);
+		free(c->path);
+		free(c);
+		return -ENOMEM;
+	}
+	atomic_init(&c->refs, 1);
+	c->pid = getpid();
+	c->fd = c->reserve = -1;
+	c->waiters_end = &c->waiters;
+	pthread_mutex_init(&c->lock, NULL);
+	*ret = c;
+	return 0;
+}
+
+struct connection *connection_ref(struct connection *c)
+{
+	atomic_fetch_add(&c->refs, 1);
+	return c;
+}
+
+/* The last chance to say which records nobody will ask for. */
+static void part(struct connection *c)
+{
+	uint64_t deadline = clock_now() + PARTING_MS * NS_PER_MS;
+
+	while (c->owed && c->state == CONNECTION_OPEN) {
+		struct pollfd p = {.fd = c->fd, .events = POLLOUT};
+
+		if (poll(&p, 1, clock_poll_timeout(deadline)) <= 0 ||
+		    (p.revents & (POLLHUP | POLLERR)))
+			return;
+		procs_pay(c);
+	}
+}
+
+void connection_unref(struct connection *c)
+{
+	if (!c || atomic_fetch_sub(&c->refs, 1) != 1)
+		return;
+	part(c);
+	procs_forget(c);
+	fd_close(c->fd);
+	fd_close(c->reserve);
+	pthread_mutex_destroy(&c->lock);
+	free(c->buffer);
+	free(c->path);
+	free(c);
+}
+
+/* Those of parents, after a fork: never used again, but reachable: leak checkers see it is meant. */
+static _Atomic(struct connection *) abandoned;
+
+void connection_abandon(struct connection *c)
+{
+	struct stat st;
+
+	c->next_abandoned = atomic_load(&abandoned);
+	while (!atomic_compare_exchange_weak(&abandoned, &c->next_abandoned, c))
+		;
+
+	/*
+	 * close, not shutdown: the socket is the parent's. What we see of its memory may be a moment
+	 * younger than what we see of its descriptors, so the number is believed only if it is
+	 * that socket. The reserve is a duplicate of it.
+	 */
+	if (c->fd >= 0 && fstat(c->fd, &st) == 0 && st.st_ino == c->ino)
+		fd_close(c->fd);
+	if (c->reserve >= 0 && fstat(c->reserve, &st) == 0 && st.st_ino == c->ino)
+		fd_close(c->reserve);
+}
+
+void connection_lock(struct connection *c)
+{
+	pthread_mutex_lock(&c->lock);
+}
+
+void connection_unlock(struct connection *c)
+{
+	if (!c->reading && c->waiters)
+		pthread_cond_signal(&c->waiters->changed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void connection_wake(struct connection *c, const void *on)
+{
+	for (struct waiter *w = c->waiters; w; w = w->next)
+		if (!on || w->on == on)
+			pthread_cond_signal(&w->changed);
+}
+
+static bool has_passed(uint64_t deadline)
+{
+	return deadline && clock_now() >= deadline;
+}
+
+static int follow(struct connection *c, const void *on, uint64_t deadline)
+{
+	struct waiter self = {.on = on}, **p;
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&self.changed, &attr);
+	pthread_condattr_destroy(&attr);
+	*c->waiters_end = &self;
+	c->waiters_end = &self.next;
+	if (deadline) {
+		struct timespec until = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)};
+
+		pthread_cond_timedwait(&self.changed, &c->lock, &until);
+	} else {
+		pthread_cond_wait(&self.changed, &c->lock);
+	}
+	for (p = &c->waiters; *p != &self; p = &(*p)->next)
+		;
+	*p = self.next;
+	if (c->waiters_end == &self.next)
+		c->waiters_end = p;
+	pthread_cond_destroy(&self.changed);
+	return has_passed(deadline) ? -ETIMEDOUT : 0;
+}
+
+/* What the messages just handled left to do, part of it without the lock. */
+static void settle(struct connection *c)
+{
+	struct call *call;
+
+	if (c->owed && c->state == CONNECTION_OPEN)
+		procs_pay(c);
+	while ((call = call_queue_take(&c->completed)) || (call = call_queue_take(&c->undecided))) {
+		connection_unlock(c);
+		start_complete(c, call);
+		connection_lock(c);
+	}
+}
+
+static void check_greeting(struct connection *c)
+{
+	struct spawn_error why;
+
+	if (c->state != CONNECTION_GREETING || !has_passed(c->hello_deadline))
+		return;
+	error_set(&why, -ETIMEDOUT, SPAWN_ORIGIN_WIRE, STEP_HELLO,
+		  "the server at %s does not answer: it is stuck or not spawnd", c->path);
+	connection_lost(c, &why);
+}
+
+static int receive_all(struct connection *c)
+{
+	uint64_t losses = c->losses;
+	int handled = 0;
+
+	while (c->losses == losses) {
+		struct spawn_error why;
+		struct fds fds;
+		ssize_t n;
+
+		memset(c->buffer, 0, WIRE_HEADER_SIZE);
+		n = channel_receive(c->fd, c->buffer, WIRE_INLINE_MAX, &fds, NULL, MSG_DONTWAIT);
+		if (n == -EAGAIN)
+			return handled;
+		if (n == -ECONNRESET)
+			continue; /* told once; what was sent before is behind it, then the end */
+		if (n > 0) {
+			connection_dispatch(c, (size_t)n, &fds, false);
+		} else if (n == -EMFILE) {
+			connection_dispatch(c, get_u32(c->buffer), &fds, true);
+		} else {
+			if (c->complaint.code)
+				why = c->complaint;
+			else if (n == 0)
+				error_set(&why, -ECONNRESET, SPAWN_ORIGIN_WIRE, STEP_RECEIVE,
+					  "the server at %s closed the connection", c->path);
+			else
+				error_errno(&why, (int)n, SPAWN_ORIGIN_WIRE, STEP_RECEIVE,
+					    "receive from the server at %s", c->path);
+			connection_lost(c, &why);
+		}
+		fds_close(&fds);
+		handled++;
+	}
+	return -ECONNRESET;
+}
+
+int connection_drain(struct connection *c)
+{
+	int r;
+
+	if (c->fd < 0 || c->reading)
+		return 0;
+	c->reading = true;
+	r = receive_all(c);
+	c->reading = false;
+	check_greeting(c);
+	settle(c);
+	return r;
+}
+
+static int lead(struct connection *c, uint64_t deadline, short events)
+{
+	struct pollfd p = {.fd = c->fd, .events = (short)(POLLIN | events)};
+	uint64_t until = deadline;
+	int n;
+
+	if (c->state == CONNECTION_GREETING && (!until || c->hello_deadline < until))
+		until = c->hello_deadline;
+	c->reading = true;
+	connection_unlock(c);
+	n = poll(&p, 1, clock_poll_timeout(until));
+	connection_lock(c);
+	if (n > 0)
+		receive_all(c);
+	c->reading = false;
+	check_greeting(c);
+	settle(c);
+	return has_passed(deadline) ? -ETIMEDOUT : 0;
+}
+
+int connection_turn(struct connection *c, const void *on, uint64_t deadline)
+{
+	if (c->state == CONNECTION_CONNECTING || c->reading)
+		return follow(c, on, deadline);
+	if (c->state == CONNECTION_LOST)
+		return has_passed(deadline) ? -ETIMEDOUT : -ECONNRESET;
+	return lead(c, deadline, 0);
+}
+
+int connection_send(struct connection *c, struct frame *f, int fd)
+{
+	int r;
+
+	if (c->state == CONNECTION_LOST || c->state == CONNECTION_CONNECTING)
+		return -ECONNRESET;
+	r = channel_send_frame(c->fd, f, &fd, fd >= 0 ? 1 : 0, MSG_DONTWAIT);
+	return r == -EPIPE ? -ECONNRESET : r;
+}
+
+void connection_await_room(struct connection *c)
+{
+	_cleanup_close_ int fd = -1;
+	struct pollfd p;
+
+	if (!c->reading) {
+		lead(c, 0, POLLOUT);
+		return;
+	}
+	fd = fd_dup_above(c->fd, 0); /* the leader may close c->fd */
+	if (fd < 0) {
+		follow(c, c, clock_now() + NS_PER_MS);
+		return;
+	}
+	p = (struct pollfd){.fd = fd, .events = POLLOUT};
+	connection_unlock(c);
+	poll(&p, 1, -1);
+	connection_lock(c);
+}
+
+int connection_send_anew(struct connection *c, struct frame *f, int fd, bool patient,
+			 struct spawn_error *err)
+{
+	for (int tries = 0;; tries++) {
+		uint64_t losses;
+		int r = connection_open(c, 0, err);
+
+		if (r < 0)
+			return r;
+		losses = c->losses;
+		while ((r = connection_send(c, f, fd)) == -EAGAIN && patient && c->losses == losses)
+			connection_await_room(c);
+		if (r == 0)
+			return 0;
+		if (r == -EAGAIN && !patient)
+			return error_set(err, r, SPAWN_ORIGIN_CLIENT, STEP_SEND,
+					 "the server at %s does not keep up: try again when its "
+					 "socket is writable", c->path);
+		if (r == -ETOOMANYREFS)
+			return error_set(err, -EAGAIN, SPAWN_ORIGIN_CLIENT, STEP_SEND,
+					 "too many descriptors of this user are in flight: try "
+					 "again when earlier requests have started");
+		if (r != -EAGAIN && r != -ECONNRESET)
+			return error_errno(err, r, SPAWN_ORIGIN_CLIENT, STEP_SEND,
+					   "send to the server at %s", c->path);
+		if (tries == 3)
+			return error_set(err, -ECONNRESET, SPAWN_ORIGIN_WIRE, STEP_SEND,
+					 "the server at %s closes each connection", c->path);
+		/* A datagram that was refused did not go: to send it again repeats nothing. */
+		while (c->losses == losses)
+			connection_turn(c, c, 0);
+	}
+}
+
+void connection_lost(struct connection *c, const struct spawn_error *why)
+{
+	bool greeting = c->state == CONNECTION_GREETING;
+	int fd = c->fd, reserve = c->reserve;
+	struct call *call;
+
+	/* Forgotten first, then closed: a child forked in between must not close another's. */
+	c->fd = c->reserve = -1;
+	fd_close(fd);
+	fd_close(reserve);
+	c->state = CONNECTION_LOST;
+	c->losses++;
+	if (greeting) {
+		c->failure = *why;
+		c->failures++;
+	}
+	c->complaint.code = 0;
+	while ((call = c->calls.first)) {
+		call->error = *why;
+		call->lost = true;
+		call_finish(c, call);
+	}
+	procs_untake(c);
+	connection_wake(c, NULL);
+}
+
+static void greet(struct connection *c)
+{
+	uint8_t buf[256];
+	char program[65];
+	struct frame f;
+	int r;
+
+	c->hello_id = call_number(c);
+	c->hello_deadline = clock_now() + HELLO_TIMEOUT_MS * NS_PER_MS;
+	c->state = CONNECTION_GREETING;
+	frame_begin(&f, buf, sizeof(buf), MSG_HELLO, c->hello_id);
+	frame_u32(&f, REC_VERSION_MIN, WIRE_VERSION);
+	frame_u32(&f, REC_VERSION_MAX, WIRE_VERSION);
+	memcpy(program, program_invocation_short_name,
+	       strnlen(program_invocation_short_name, sizeof(program) - 1) + 1);
+	program[sizeof(program) - 1] = '\0';
+	if (*program)
+		frame_string(&f, REC_PROGRAM, program);
+	r = connection_send(c, &f, -1);
+	if (r < 0 && r != -ECONNRESET) { /* lost: the leader finds out why */
+		struct spawn_error why;
+
+		error_errno(&why, r, SPAWN_ORIGIN_WIRE, STEP_HELLO, "greet the server at %s",
+			    c->path);
+		connection_lost(c, &why);
+	}
+}
+
+static void reconnect(struct connection *c, uint64_t deadline)
+{
+	struct spawn_error error = {0};
+	int timeout = HELLO_TIMEOUT_MS, left = clock_poll_timeout(deadline);
+	int fd = -1, r;
+	struct stat st;
+
+	if (left >= 0 && left < timeout)
+		timeout = left > 0 ? left : 1; /* 0 would be for ever */
+	c->state = CONNECTION_CONNECTING;
+	connection_unlock(c);
+	r = connect_server(c->path, timeout, &fd, &error);
+	if (r == 0 && fstat(fd, &st) < 0)
+		st.st_ino = 0;
+	connection_lock(c);
+	if (r < 0) {
+		c->state = CONNECTION_LOST;
+		c->failure = error;
+		c->failures++;
+	} else {
+		c->ino = st.st_ino;
+		c->fd = fd;
+		c->reserve = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		greet(c);
+	}
+	connection_wake(c, NULL);
+}
+
+/* A broker that dies between our connect() and its WELCOME is replaced within milliseconds. */
+static bool try_again(struct connection *c, unsigned *tries)
+{
+	static const int pause_ms[] = {1, 10, 50, 250};
+
+	if (c->failure.code != -ECONNRESET || *tries == sizeof(pause_ms) / sizeof(pause_ms[0]))
+		return false;
+	connection_unlock(c);
+	poll(NULL, 0, pause_ms[(*tries)++]);
+	connection_lock(c);
+	return true;
+}
+
+int connection_open(struct connection *c, uint64_t deadline, struct spawn_error *err)
+{
+	uint64_t seen = c->failures;
+	unsigned tries = 0;
+
+	for (;;) {
+		if (c->state == CONNECTION_OPEN)
+			return 0;
+		if (c->failures != seen) {
+			if (!try_again(c, &tries)) {
+				if (err)
+					*err = c->failure;
+				return c->failure.code;
+			}
+			seen = c->failures;
+		} else if (c->state == CONNECTION_LOST) {
+			reconnect(c, deadline);
+		} else if (connection_turn(c, c, deadline) == -ETIMEDOUT &&
+			   c->state != CONNECTION_OPEN && c->failures == seen) {
+			return error_set(err, -ETIMEDOUT, SPAWN_ORIGIN_WIRE, STEP_HELLO,
+					 "the server at %s has not answered yet", c->path);
+		}
+	}
+}

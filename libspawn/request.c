@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+#include "request.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "wire/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TEMPLATE_NAME_MAX 64
+
+/* Latches: the first mistake is the one that the start tells. */
+#define MISTAKE(request, negative, ...)                                                            \
+	((request)->error.code ? (negative)                                                        \
+			       : error_set(&(request)->error, (negative), SPAWN_ORIGIN_CLIENT,     \
+					   STEP_REQUEST, __VA_ARGS__))
+
+static int no_memory(struct spawn_request *r)
+{
+	return MISTAKE(r, -ENOMEM, "out of memory while making the request");
+}
+
+static int too_big(struct spawn_request *r)
+{
+	return MISTAKE(r, -E2BIG, "arguments or environment are larger than 2 MiB");
+}
+
+static int add_string(struct spawn_request *r, struct strings *to, const char *string)
+{
+	int rc = strings_add(to, string);
+
+	if (rc == -ENOMEM)
+		return no_memory(r);
+	return rc < 0 ? too_big(r) : 0;
+}
+
+static int replace(struct spawn_request *r, char **slot, const char *string)
+{
+	char *copy = strdup(string);
+
+	if (!copy)
+		return no_memory(r);
+	free(*slot);
+	*slot = copy;
+	return 0;
+}
+
+struct spawn_request *spawn_request_new(const char *template_name)
+{
+	struct spawn_request *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	if (!template_name || !*template_name) {
+		MISTAKE(r, -EINVAL, "a request needs the name of a template");
+	} else if (strlen(template_name) > TEMPLATE_NAME_MAX) {
+		MISTAKE(r, -ENAMETOOLONG, "a template's name has at most %d bytes",
+			TEMPLATE_NAME_MAX);
+	} else {
+		r->template_name = strdup(template_name);
+		if (!r->template_name) {
+			free(r);
+			return NULL;
+		}
+	}
+	return r;
+}
+
+void spawn_request_free(struct spawn_request *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->n_changes; i++)
+		free(r->changes[i].entry);
+	for (size_t i = 0; i < r->n_opens; i++)
+		free(r->opens[i].path);
+	strings_free(&r->args);
+	strings_free(&r->env);
+	free(r->changes);
+	free(r->opens);
+	free(r->fds);
+	free(r->chdir);
+	free(r->argv0);
+	free(r->template_name);
+	free(r);
+}
+
+int spawn_request_args(struct spawn_request *r, size_t n, const char *const *args)
+{
+	for (size_t i = 0; i < n; i++) {
+		int rc;
+
+		if (!args || !args[i])
+			return MISTAKE(r, -EINVAL, "argument %zu of %zu is NULL", i + 1, n);
+		rc = add_string(r, &r->args, args[i]);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int spawn_request_argv0(struct spawn_request *r, const char *argv0)
+{
+	if (!argv0)
+		return MISTAKE(r, -EINVAL, "argv[0] is NULL");
+	return replace(r, &r->argv0, argv0);
+}
+
+int spawn_request_env(struct spawn_request *r, const char *const *env)
+{
+	struct strings list = {0};
+
+	if (!env)
+		return MISTAKE(r, -EINVAL, "the environment is NULL");
+	for (; *env; env++) {
+		int rc = add_string(r, &list, *env);
+
+		if (rc < 0) {
+			strings_free(&list);
+			return rc;
+		}
+	}
+	strings_free(&r->env);
+	r->env = list;
+	r->env_given = true;
+	return 0;
+}
+
+/* Takes entry, also on failure. */
+static int add_change(struct spawn_request *r, char *entry, size_t name_len, bool unset)
+{
+	struct env_change *more;
+
+	for (size_t i = 0; i < r->n_changes; i++) {
+		struct env_change *c = &r->changes[i];
+
+		if (c->name_len != name_len || strncmp(c->entry, entry, name_len) != 0)
+			continue;
+		free(c->entry);
+		*c = (struct env_change){entry, name_len, unset};
+		return 0;
+	}
+	more = reallocarray(r->changes, r->n_changes + 1, sizeof(*more));
+	if (!more) {
+		free(entry);
+		return no_memory(r);
+	}
+	r->changes = more;
+	r->changes[r->n_changes++] = (struct env_change){entry, name_len, unset};
+	return 0;
+}
+
+static int check_name(struct spawn_request *r, const char *name)
+{
+	if (!name || !*name || strchr(name, '='))
+		return MISTAKE(r, -EINVAL, "'%s' is no name of an environment variable",
+			       name ? name : "(null)");
+	return 0;
+}
+
+int spawn_request_setenv(struct spawn_request *r, const char *name, const char *value)
+{
+	char *entry;
+	int rc = check_name(r, name);
+
+	if (rc < 0)
+		return rc;
+	if (!value)
+		return MISTAKE(r, -EINVAL, "the value of %s is NULL", name);
+	if (asprintf(&entry, "%s=%s", name, value) < 0)
+		return no_memory(r);
+	return add_change(r, entry, strlen(name), false);
+}
+
+int spawn_request_unsetenv(struct spawn_request *r, const char *name)
+{
+	char *entry;
+	int rc = check_name(r, name);
+
+	if (rc < 0)
+		return rc;
+	entry = strdup(name);
+	return entry ? add_change(r, entry, strlen(name), true) : no_memory(r);
+}
+
+static int check_path(struct spawn_request *r, const char *path)
+{
+	if (!path || !*path)
+		return MISTAKE(r, -ENOENT, "a path is empty");
+	if (strlen(path) >= PATH_MAX)
+		return MISTAKE(r, -ENAMETOOLONG, "a path is longer than %d bytes", PATH_MAX - 1);
+	return 0;
+}
+
+int spawn_request_chdir(struct spawn_request *r, const char *path)
+{
+	int rc = check_path(r, path);
+
+	return rc < 0 ? rc : replace(r, &r->chdir, path);
+}
+
+int spawn_request_fd(struct spawn_request *r, int fd, int target)
+{
+	struct fd_passing *more;
+
+	if (fd < 0 || target < 0)
+		return MISTAKE(r, -EBADF, "descriptor %d cannot be passed as %d", fd, target);
+	for (size_t i = 0; i < r->n_fds; i++) {
+		if (r->fds[i].target == target) {
+			r->fds[i].fd = fd;
+			return 0;
+		}
+	}
+	if (r->n_fds == WIRE_USER_FDS)
+		return MISTAKE(r, -EMFILE, "more than %d descriptors to pass", WIRE_USER_FDS);
+	more = reallocarray(r->fds, r->n_fds + 1, sizeof(*more));
+	if (!more)
+		return no_memory(r);
+	r->fds = more;
+	r->fds[r->n_fds++] = (struct fd_passing){fd, target};
+	return 0;
+}
+
+int spawn_request_open(struct spawn_request *r, int target, const char *path, int flags,
+		       mode_t mode)
+{
+	struct fd_opening *more;
+	char *copy;
+	int rc = check_path(r, path);
+
+	if (rc < 0)
+		return rc;
+	if (target < 0)
+		return MISTAKE(r, -EBADF, "'%s' cannot be opened as descriptor %d", path, target);
+	if (flags & O_CLOEXEC)
+		return MISTAKE(r, -EINVAL, "'%s': a descriptor that the child keeps cannot be "
+			       "O_CLOEXEC", path);
+	more = reallocarray(r->opens, r->n_opens + 1, sizeof(*more));
+	if (!more)
+		return no_memory(r);
+	r->opens = more;
+	copy = strdup(path);
+	if (!copy)
+		return no_memory(r);
+	r->opens[r->n_opens++] = (struct fd_opening){copy, target, flags, mode};
+	return 0;
+}
+
+int spawn_request_umask(struct spawn_request *r, mode_t mask)
+{
+	if (mask & ~(mode_t)0777)
+		return MISTAKE(r, -EINVAL, "umask 0%o has bits beyond 0777", (unsigned)mask);
+	r->umask = mask;
+	r->umask_given = true;
+	return 0;
+}
+
+int spawn_request_nofork(struct spawn_request *r, enum spawn_nofork level)
+{
+	if ((unsigned)level > SPAWN_NOFORK_PROCESS)
+		return MISTAKE(r, -EINVAL, "%d is no level of no-fork", (int)level);
+	r->nofork = (uint32_t)level;
+	r->nofork_given = true;
+	return 0;
+}
+
+int spawn_request_kill_with_caller(struct spawn_request *r, bool on)
+{
+	r->kill_with_caller = on;
+	return 0;
+}
+
+int spawn_request_deadline(struct spawn_request *r, uint64_t deadline_ms, uint64_t grace_ms)
+{
+	if (deadline_ms == 0)
+		return MISTAKE(r, -EINVAL, "a deadline is at least 1 ms");
+	r->deadline_ms = deadline_ms;
+	r->grace_ms = grace_ms;
+	r->deadline_given = true;
+	return 0;
+}
+
+static bool is_changed(const struct spawn_request *r, const char *entry)
+{
+	size_t n = strcspn(entry, "=");
+
+	for (size_t i = 0; i < r->n_changes; i++)
+		if (r->changes[i].name_len == n && strncmp(r->changes[i].entry, entry, n) == 0)
+			return true;
+	return false;
+}
+
+int request_environment(const struct spawn_request *r, struct strings *ret)
+{
+	struct strings list = {0};
+	int rc = 0;
+
+	/* Into a growing buffer, in one pass: another thread's setenv() must not make a size that
+	 * was computed before a lie. */
+	if (r->env_given) {
+		for (size_t i = 0; rc == 0 && i < r->env.len; i += strlen(r->env.data + i) + 1)
+			if (!is_changed(r, r->env.data + i))
+				rc = strings_add(&list, r->env.data + i);
+	} else {
+		for (char **e = environ; rc == 0 && e && *e; e++)
+			if (!is_changed(r, *e))
+				rc = strings_add(&list, *e);
+	}
+	for (size_t i = 0; rc == 0 && i < r->n_changes; i++)
+		if (!r->changes[i].unset)
+			rc = strings_add(&list, r->changes[i].entry);
+	if (rc < 0) {
+		strings_free(&list);
+		return rc;
+	}
+	*ret = list;
+	return 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* request.h - what was asked for, as the start reads it. */
+#ifndef LIBSPAWN_REQUEST_H
+#define LIBSPAWN_REQUEST_H
+
+#include "libspawn.h"
+#include "stringlist.h"
+
+struct env_change {
+	char *entry;	 /* NAME=VALUE, or NAME to take it out */
+	size_t name_len; /* of NAME */
+	bool unset;
+};
+
+struct fd_passing {
+	int fd, target;
+};
+
+struct fd_opening {
+	char *path;
+	int target, flags;
+	mode_t mode;
+};
+
+struct spawn_request {
+	struct spawn_error error; /* the first mistake; code 0: none */
+	char *template_name;
+	char *argv0; /* NULL: the template's name */
+	struct strings args;
+	bool env_given;
+	struct strings env;
+	struct env_change *changes;
+	size_t n_changes;
+	char *chdir;
+	struct fd_passing *fds;
+	size_t n_fds;
+	struct fd_opening *opens;
+	size_t n_opens;
+	bool umask_given, nofork_given, deadline_given, kill_with_caller;
+	mode_t umask;
+	uint32_t nofork;
+	uint64_t deadline_ms, grace_ms;
+};
+
+/* The environment of a start: the given one or the caller's of now, with the changes. */
+int request_environment(const struct spawn_request *request, struct strings *ret);
+
+#endif

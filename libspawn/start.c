@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+#include "start.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "client.h"
+#include "proc.h"
+#include "request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long the outcome of a request is looked for when the connection was lost: by a thread that
+ * waits for just that, and by one that has others to serve. */
+#define LOST_MS	       10000
+#define LOST_SUBMIT_MS 1000
+
+/* Makes all that can fail before the server is asked. */
+static int prepare(struct connection *c, const struct spawn_request *request, uint64_t requested,
+		   struct spawn_proc **ret, int *ret_leaf_fd, struct spawn_error *err)
+{
+	struct spawn_proc *p;
+	int r;
+
+	if (request->error.code) {
+		if (err)
+			*err = request->error;
+		return request->error.code;
+	}
+	p = proc_new(c);
+	if (!p)
+		return error_errno(err, -ENOMEM, SPAWN_ORIGIN_CLIENT, STEP_REQUEST, "start");
+	p->timing.requested = requested;
+	r = body_open(&p->body, request, ret_leaf_fd, err);
+	if (r < 0) {
+		spawn_proc_free(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+/* With the lock; once it returns 0 the call is in flight. */
+static int ask(struct connection *c, struct call *call, const struct spawn_request *request,
+	       int leaf_fd, struct spawn_error *err)
+{
+	uint8_t buf[256];
+	struct frame f;
+	int r;
+
+	call->id = call_number(c);
+	frame_begin(&f, buf, sizeof(buf), MSG_SPAWN, call->id);
+	frame_string(&f, REC_TEMPLATE, request->template_name);
+	frame_u32(&f, REC_FLAGS, request->kill_with_caller ? FLAG_KILL_WITH_CALLER : 0);
+	if (request->nofork_given)
+		frame_u32(&f, REC_NOFORK, request->nofork);
+	if (request->deadline_given) {
+		frame_u64(&f, REC_DEADLINE, request->deadline_ms);
+		frame_u64(&f, REC_GRACE, request->grace_ms);
+	}
+	r = connection_send_anew(c, &f, leaf_fd, call->kind == CALL_SPAWN, err);
+	if (r == 0)
+		call_add(c, call);
+	return r;
+}
+
+/* The leaf says that it runs; its token gets the handle. */
+static int take(struct connection *c, struct spawn_proc *p, uint64_t deadline)
+{
+	int r = 0;
+
+	connection_lock(c);
+	proc_add_untaken(c, p, p->body.token);
+	while (p->state != PROC_HELD && p->state != PROC_ORPHAN) {
+		r = connection_open(c, deadline, NULL);
+		if (r < 0)
+			break;
+		procs_take(c);
+		r = connection_turn(c, p, deadline);
+		if (r == -ETIMEDOUT)
+			break;
+	}
+	r = p->state == PROC_HELD ? 0 : -EINPROGRESS;
+	if (r == 0)
+		p->timing.started = clock_now();
+	else if (p->listed)
+		proc_orphan(c, p);
+	connection_unlock(c);
+	return r;
+}
+
+/* The answer was lost: the leaf itself says whether it runs. Without the lock. */
+static int decide(struct connection *c, const struct call *call, struct spawn_request *request,
+		  uint64_t deadline, struct spawn_error *err)
+{
+	struct spawn_proc *p = call->proc;
+	int r = body_wait(&p->body, -1, deadline);
+
+	if (p->body.failed)
+		return body_error(&p->body, request, err);
+	if (!p->body.ready && p->body.over)
+		return error_set(err, -ECONNRESET, SPAWN_ORIGIN_WIRE, STEP_START,
+				 "the server was lost before the child was started: it does not "
+				 "run, try again");
+	if (p->body.ready)
+		r = take(c, p, deadline);
+	if (r == 0)
+		return 0;
+	return error_set(err, -EINPROGRESS, SPAWN_ORIGIN_WIRE, STEP_TAKE,
+			 "the server was lost and the child %s: outcome unknown",
+			 p->body.ready ? "runs without a record" : "may have been started");
+}
+
+/* Handed to a leaf: waits until it is what was asked for. Without the lock. */
+static int confirm(struct spawn_proc *p, struct spawn_request *request, struct spawn_error *err)
+{
+	int r = body_wait(&p->body, p->pidfd, 0);
+
+	if (p->body.failed)
+		return body_error(&p->body, request, err);
+	if (p->body.ready)
+		return 0;
+	if (p->body.over)
+		return error_set(err, -ECONNRESET, SPAWN_ORIGIN_LEAF, STEP_START,
+				 "the leaf (pid %d) ended before it was what was asked for",
+				 (int)p->pid);
+	return error_errno(err, r < 0 ? r : -EINPROGRESS, SPAWN_ORIGIN_CLIENT, STEP_START,
+			   "wait for the leaf");
+}
+
+static int start(struct connection *c, struct spawn_request *request, struct call *call,
+		 int leaf_fd, struct spawn_error *err)
+{
+	int r;
+
+	connection_lock(c);
+	r = ask(c, call, request, leaf_fd, err);
+	/* The leaf's end is the leaf's alone now: with a copy here its end of file would not come. */
+	fd_close(leaf_fd);
+	while (r == 0 && !call->done)
+		connection_turn(c, call, 0);
+	connection_unlock(c);
+	if (r < 0)
+		return r;
+	if (call->lost) {
+		r = decide(c, call, request, clock_now() + LOST_MS * NS_PER_MS, err);
+	} else if (call->error.code) {
+		r = call->error.code;
+		if (err)
+			*err = call->error;
+	}
+	return r < 0 ? r : confirm(call->proc, request, err);
+}
+
+int spawn_process(struct spawn_client *client, struct spawn_request *request,
+		  struct spawn_proc **ret, struct spawn_error *err)
+{
+	uint64_t requested = clock_now();
+	_uncancellable_ cancel = cancel_off();
+	struct call call = {.kind = CALL_SPAWN};
+	struct connection *c;
+	int r, leaf_fd;
+
+	r = client_enter(client, &c, err);
+	if (r < 0)
+		return r;
+	r = prepare(c, request, requested, &call.proc, &leaf_fd, err);
+	if (r == 0) {
+		r = start(c, request, &call, leaf_fd, err);
+		if (r == 0) {
+			connection_lock(c);
+			proc_read_body(call.proc); /* the times */
+			body_close(&call.proc->body);
+			connection_unlock(c);
+			*ret = call.proc;
+		} else {
+			spawn_proc_free(call.proc);
+		}
+	}
+	connection_unref(c);
+	return r;
+}
+
+int spawn_submit(struct spawn_client *client, struct spawn_request *request,
+		 spawn_started_fn *on_started, void *user, uint32_t *ret_id,
+		 struct spawn_error *err)
+{
+	uint64_t requested = clock_now();
+	_uncancellable_ cancel = cancel_off();
+	struct connection *c;
+	struct call *call;
+	int r, leaf_fd = -1;
+
+	r = client_enter(client, &c, err);
+	if (r < 0)
+		return r;
+	call = calloc(1, sizeof(*call));
+	if (!call) {
+		connection_unref(c);
+		return error_errno(err, -ENOMEM, SPAWN_ORIGIN_CLIENT, STEP_REQUEST, "start");
+	}
+	call->kind = CALL_SUBMIT;
+	call->on_started = on_started;
+	call->user = user;
+	r = prepare(c, request, requested, &call->proc, &leaf_fd, err);
+	if (r == 0) {
+		connection_lock(c);
+		r = ask(c, call, request, leaf_fd, err);
+		/* Before the lock is let go: another thread may complete it from then on. */
+		if (r == 0 && ret_id)
+			*ret_id = call->id;
+		fd_close(leaf_fd);
+		connection_unlock(c);
+	}
+	if (r < 0) {
+		spawn_proc_free(call->proc);
+		free(call);
+	}
+	connection_unref(c);
+	return r;
+}
+
+void start_complete(struct connection *c, struct call *call)
+{
+	struct spawn_error err = call->error;
+	int r = call->error.code;
+
+	if (call->lost)
+		r = decide(c, call, NULL, clock_now() + LOST_SUBMIT_MS * NS_PER_MS, &err);
+	if (r < 0) {
+		spawn_proc_free(call->proc);
+		call->on_started(NULL, &err, call->user);
+	} else {
+		call->on_started(call->proc, NULL, call->user);
+	}
+	free(call);
+}
+
+int spawn_cancel(struct spawn_client *client, uint32_t id)
+{
+	uint8_t buf[WIRE_HEADER_SIZE];
+	_uncancellable_ cancel = cancel_off();
+	struct connection *c;
+	struct call *call;
+	struct frame f;
+	int r = client_enter(client, &c, NULL);
+
+	if (r < 0)
+		return r;
+	connection_lock(c);
+	frame_begin(&f, buf, sizeof(buf), MSG_CANCEL, id);
+	do {
+		call = call_find(c, id);
+		r = call && call->kind == CALL_SUBMIT ? connection_send(c, &f, -1) : -ENOENT;
+		if (r == -EAGAIN)
+			connection_await_room(c);
+	} while (r == -EAGAIN);
+	connection_unlock(c);
+	connection_unref(c);
+	/* With the connection lost the request is about to be completed, by what the leaf says. */
+	return r == -ECONNRESET ? 0 : r;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* The channel to the keeper: what it tells, and the four things that the broker may ask of it. */
+#include "base/fd.h"
+#include "base/log.h"
+#include "broker/broker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/* What one turn of the loop reads here at most. */
+#define MESSAGES_A_TURN 64
+
+void keeper_send(struct broker *b, struct frame *f)
+{
+	int r = channel_send_frame(b->keeper_fd, f, NULL, 0, 0);
+
+	/* Without a keeper there is no server; what runs runs on. */
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+		log_line(LOG_ERR, "keeper-send", "errno=%d", -r);
+}
+
+void keeper_start_host(struct broker *b, struct pool *p, size_t index, uint64_t connection)
+{
+	uint8_t buf[128];
+	struct frame f;
+
+	p->starting = true;
+	p->start_id = ++b->last_start;
+	if (p->start_id == 0)
+		p->start_id = ++b->last_start; /* 0 says: nobody asked */
+	frame_begin(&f, buf, sizeof(buf), MSG_START_HOST, p->start_id);
+	frame_u64(&f, REC_TABLE, b->table_id);
+	frame_u32(&f, REC_INDEX, (uint32_t)index);
+	frame_u64(&f, REC_CONNECTION, connection);
+	keeper_send(b, &f);
+}
+
+void keeper_retire(struct broker *b, const struct host *h)
+{
+	uint8_t buf[64];
+	struct frame f;
+
+	frame_begin(&f, buf, sizeof(buf), MSG_RETIRE, 0);
+	frame_u64(&f, REC_HOST, h->id);
+	keeper_send(b, &f);
+}
+
+static void handle_table(struct broker *b, const struct message *m, struct fds *fds)
+{
+	struct spawn_error err;
+	struct config *config;
+	char quoted[SPAWN_ERROR_TEXT * 2];
+	uint8_t buf[32];
+	struct frame f;
+
+	if (config_read(fds->fd[0], &config, &err) < 0) {
+		log_line(LOG_ERR, "table-refused", "reason=%s",
+			 log_quote(quoted, sizeof(quoted), err.message));
+		if (!b->config)
+			exit(1); /* nothing to serve with: the keeper says so and tries again */
+		return;
+	}
+	config_free(b->config);
+	b->config = config;
+	b->table_id = message_u64(m, REC_TABLE);
+	pool_reconfigure(b);
+	if (b->serving)
+		return;
+	b->serving = true;
+	frame_begin(&f, buf, sizeof(buf), MSG_SERVING, 0);
+	keeper_send(b, &f);
+}
+
+static void handle(struct broker *b, const struct message *m, struct fds *fds)
+{
+	switch (m->type) {
+	case MSG_TABLE:
+		handle_table(b, m, fds);
+		break;
+	case MSG_PEER:
+		session_open(b, m, fds);
+		break;
+	case MSG_HOST_UP:
+		host_up(b, m, fds);
+		break;
+	case MSG_HOST_DOWN:
+		host_down(b, m);
+		break;
+	case MSG_OFFERED:
+		host_offered(b, m, fds);
+		break;
+	case MSG_DRAIN:
+		b->draining = true;
+		pool_drain(b);
+		break;
+	}
+}
+
+static void readable(uv_poll_t *poll, int status, int events)
+{
+	static uint8_t buf[WIRE_INLINE_MAX];
+	struct broker *b = poll->data;
+	struct spawn_error err;
+	struct message m;
+	struct fds fds;
+
+	for (int i = 0; i < MESSAGES_A_TURN; i++) {
+		uint32_t state = b->config ? STATE_OPEN : STATE_NEW;
+		ssize_t n = channel_receive(b->keeper_fd, buf, sizeof(buf), &fds, NULL, MSG_DONTWAIT);
+
+		if (n == -EAGAIN)
+			return;
+		if (n == -EMFILE) {
+			/*
+			 * The limits of main.c keep this from happening; should it, what was lost is
+			 * a connection or a leaf, and each of them sees its other end close.
+			 */
+			log_line(LOG_ERR, "out-of-descriptors", "lost=1");
+			continue;
+		}
+		if (n <= 0 || message_decode(buf, (size_t)n, PEER_KEEPER, PEER_BROKER, state, fds.n, &m,
+					     &err) < 0) {
+			fds_close(&fds);
+			if (n > 0)
+				log_line(LOG_ERR, "keeper-protocol", "reason=\"%s\"", err.message);
+			uv_stop(&b->loop);
+			return;
+		}
+		handle(b, &m, &fds);
+		fds_close(&fds);
+	}
+}
+
+int keeper_link_open(struct broker *b)
+{
+	b->keeper_poll = poll_open(b, b->keeper_fd, b, readable);
+	return 0;
+}

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: MIT */
+#include "brood.h"
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "wire/channel.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FRAME_SIZE 512
+
+static struct slot *leaf_slot(const struct leaf *l)
+{
+	return &l->brood->slots[l - l->brood->leaves];
+}
+
+static bool leaf_launched(const struct leaf *l)
+{
+	return slot_state(leaf_slot(l)) == SLOT_LAUNCHED;
+}
+
+static struct leaf *find_leaf(struct brood *b, uint64_t serial)
+{
+	uint32_t i = serial_slot(serial);
+
+	if (i >= b->n_slots || b->leaves[i].pid == 0 || b->slots[i].serial != serial)
+		return NULL;
+	return &b->leaves[i];
+}
+
+static struct owner *find_owner(struct brood *b, uint64_t id)
+{
+	for (struct owner *o = b->owners; o; o = o->next)
+		if (o->id == id)
+			return o;
+	return NULL;
+}
+
+int brood_open(struct brood *b, struct poller *poller, int slots_fd, uint32_t n_slots,
+	       const struct brood_calls *calls)
+{
+	int r;
+
+	*b = (struct brood){
+		.poller = poller,
+		.channel.fd = -1,
+		.calls = calls,
+		.n_slots = n_slots,
+		.leaves = calloc(n_slots, sizeof(struct leaf)),
+	};
+	if (!b->leaves)
+		return -ENOMEM;
+	r = slots_map(slots_fd, n_slots, &b->slots);
+	if (r < 0)
+		free_pointer(&b->leaves);
+	return r;
+}
+
+static void close_watch(struct brood *b, struct watch *w)
+{
+	int fd = w->fd;
+
+	poller_remove(b->poller, w);
+	fd_close(fd);
+}
+
+static void drop_owner(struct brood *b, struct owner *o)
+{
+	struct owner **p = &b->owners;
+
+	while (*p != o)
+		p = &(*p)->next;
+	*p = o->next;
+	close_watch(b, &o->watch);
+	free(o);
+}
+
+void brood_close(struct brood *b)
+{
+	while (b->owners)
+		drop_owner(b, b->owners);
+	for (uint32_t i = 0; b->leaves && i < b->n_slots; i++)
+		if (b->leaves[i].pid)
+			close_watch(b, &b->leaves[i].watch);
+	close_watch(b, &b->channel);
+	slots_unmap(b->slots, b->n_slots);
+	free(b->leaves);
+	b->slots = NULL;
+	b->leaves = NULL;
+}
+
+int brood_free_slot(const struct brood *b)
+{
+	for (uint32_t i = 0; i < b->n_slots; i++)
+		if (b->leaves[i].pid == 0)
+			return (int)i;
+	return -EAGAIN;
+}
+
+void brood_send(struct brood *b, struct frame *f, const int *fds, size_t n_fds)
+{
+	int fd = b->channel.fd;
+
+	/*
+	 * Blocking: the broker always reads, and a host has nothing better to do. When it is gone the
+	 * zombies stay, and the next broker is told of them.
+	 */
+	if (fd >= 0 && channel_send_frame(fd, f, fds, n_fds, 0) < 0)
+		close_watch(b, &b->channel);
+}
+
+static void schedule(struct brood *b, struct leaf *l, uint64_t moment)
+{
+	l->deadline_ns = moment;
+	if (moment && (!b->next_deadline || moment < b->next_deadline))
+		b->next_deadline = moment;
+}
+
+/* TERM now and KILL after the grace. */
+static void end_leaf(struct brood *b, struct leaf *l, uint64_t grace_ms)
+{
+	if (l->over || l->termed)
+		return;
+	l->termed = true;
+	pidfd_signal(l->watch.fd, SIGTERM);
+	pidfd_signal(l->watch.fd, SIGCONT); /* a stopped one could not act on TERM */
+	schedule(b, l, clock_now() + grace_ms * NS_PER_MS);
+}
+
+static void forget_idle_owner(struct brood *b, uint64_t id)
+{
+	struct owner *o = find_owner(b, id);
+
+	if (!o || !o->disowned)
+		return;
+	for (uint32_t i = 0; i < b->n_slots; i++)
+		if (b->leaves[i].pid && leaf_launched(&b->leaves[i]) && b->slots[i].owner == id)
+			return;
+	drop_owner(b, o);
+}
+
+static void reap(struct brood *b, struct leaf *l, bool tell)
+{
+	struct slot *s = leaf_slot(l);
+	uint64_t serial = s->serial, owner = s->owner;
+	uint8_t buf[FRAME_SIZE];
+	struct frame f;
+	siginfo_t si;
+
+	waitid(P_PID, (id_t)l->pid, &si, WEXITED | WNOHANG);
+	close_watch(b, &l->watch);
+	l->pid = 0;
+	b->n_leaves--;
+	slot_set_state(s, SLOT_FREE);
+	forget_idle_owner(b, owner);
+	if (tell) {
+		frame_begin(&f, buf, sizeof(buf), MSG_REAPED, 0);
+		frame_u64(&f, REC_SERIAL, serial);
+		brood_send(b, &f, NULL, 0);
+	}
+}
+
+static void tell_exit(struct brood *b, struct leaf *l)
+{
+	struct slot *s = leaf_slot(l);
+	uint8_t buf[FRAME_SIZE], record[EXIT_RECORD_SIZE];
+	bool launched = leaf_launched(l);
+	static const uint8_t no_token[WIRE_TOKEN_SIZE];
+	struct frame f;
+
+	exit_record_encode(&l->end, record);
+	frame_begin(&f, buf, sizeof(buf), MSG_LEAF_EXIT, 0);
+	frame_u64(&f, REC_SERIAL, s->serial);
+	frame_u32(&f, REC_PID, (uint32_t)l->pid);
+	frame_u64(&f, REC_OWNER, launched ? s->owner : 0);
+	frame_bytes(&f, REC_TOKEN, launched ? s->token : no_token, WIRE_TOKEN_SIZE);
+	frame_bytes(&f, REC_EXIT, record, sizeof(record));
+	brood_send(b, &f, NULL, 0);
+}
+
+/* Reads the record of a zombie and leaves the zombie in place. */
+static int read_record(struct leaf *l)
+{
+	const struct slot *s = leaf_slot(l);
+	bool launched = leaf_launched(l);
+	struct rusage ru = {0};
+	siginfo_t si = {0};
+
+	if (syscall(SYS_waitid, P_PID, l->pid, &si, WEXITED | WNOHANG | WNOWAIT, &ru) < 0)
+		return -errno;
+	if (si.si_pid == 0)
+		return -EAGAIN;
+	l->end = (struct exit_record){
+		.code = si.si_code,
+		.status = si.si_status,
+		.utime_us = (uint64_t)ru.ru_utime.tv_sec * 1000000 + (uint64_t)ru.ru_utime.tv_usec,
+		.stime_us = (uint64_t)ru.ru_stime.tv_sec * 1000000 + (uint64_t)ru.ru_stime.tv_usec,
+		.maxrss_kib = (uint64_t)ru.ru_maxrss,
+		.minflt = (uint64_t)ru.ru_minflt,
+		.majflt = (uint64_t)ru.ru_majflt,
+		.inblock = (uint64_t)ru.ru_inblock,
+		.oublock = (uint64_t)ru.ru_oublock,
+		.nvcsw = (uint64_t)ru.ru_nvcsw,
+		.nivcsw = (uint64_t)ru.ru_nivcsw,
+		.launched_ns = launched ? s->launched_ns : 0,
+		.ended_ns = clock_now(),
+		.start_step = launched ? s->start_step : 0,
+		.start_errno = launched ? s->start_errno : 0,
+	};
+	return 0;
+}
+
+static void leaf_over(struct watch *w, uint32_t events)
+{
+	struct leaf *l = watch_owner(w, struct leaf, watch);
+	struct brood *b = l->brood;
+
+	/*
+	 * A pidfd is readable once the leader is a zombie, which it may be a moment before it can be
+	 * waited for (other threads still leaving): the level-triggered watch asks again.
+	 */
+	if (read_record(l) == -EAGAIN)
+		return;
+	l->over = true;
+	l->deadline_ns = 0;
+	/* The pidfd stays readable for ever; from here on it is only a handle. */
+	epoll_ctl(b->poller->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+	if (l->released || (leaf_launched(l) && leaf_slot(l)->owner == 0)) {
+		reap(b, l, true);
+	} else if (!leaf_launched(l) && b->channel.fd < 0) {
+		reap(b, l, false); /* parked, and nobody to whom it could have been handed */
+	} else {
+		tell_exit(b, l);
+	}
+}
+
+int brood_add(struct brood *b, uint64_t serial, pid_t pid, int pidfd)
+{
+	uint32_t i = serial_slot(serial);
+	struct leaf *l = &b->leaves[i];
+	int r;
+
+	*l = (struct leaf){.watch = {.fd = -1, .ready = leaf_over}, .brood = b};
+	r = poller_add(b->poller, &l->watch, pidfd, EPOLLIN);
+	if (r < 0)
+		return r;
+	l->pid = pid;
+	b->n_leaves++;
+	return 0;
+}
+
+/* The caller is gone: what shall end with it ends, records that nobody can take any more are reaped. */
+static void owner_gone(struct watch *w, uint32_t events)
+{
+	struct owner *o = watch_owner(w, struct owner, watch);
+	struct brood *b = o->brood;
+	uint64_t id = o->id;
+
+	o->disowned = false; /* so that reap() below leaves it to us */
+	for (uint32_t i = 0; i < b->n_slots; i++) {
+		struct leaf *l = &b->leaves[i];
+		struct slot *s = &b->slots[i];
+
+		if (l->pid == 0 || !leaf_launched(l) || s->owner != id)
+			continue;
+		s->owner = 0;
+		if (l->over)
+			reap(b, l, true);
+		else if (s->flags & FLAG_KILL_WITH_CALLER)
+			end_leaf(b, l, s->grace_ms);
+	}
+	drop_owner(b, o);
+}
+
+void brood_own(struct brood *b, uint64_t id, int pidfd)
+{
+	struct owner *o;
+
+	if (find_owner(b, id)) {
+		fd_close(pidfd);
+		return;
+	}
+	o = calloc(1, sizeof(*o));
+	if (!o || poller_add(b->poller, &o->watch, pidfd, EPOLLIN) < 0) {
+		/* Out of memory: its leaves live until they are released. */
+		free(o);
+		fd_close(pidfd);
+		return;
+	}
+	o->watch.ready = owner_gone;
+	o->brood = b;
+	o->id = id;
+	o->next = b->owners;
+	b->owners = o;
+}
+
+static void list_leaf(struct brood *b, struct leaf *l)
+{
+	struct slot *s = leaf_slot(l);
+	uint8_t buf[FRAME_SIZE];
+	struct frame f;
+
+	frame_begin(&f, buf, sizeof(buf), MSG_LEAF, 0);
+	frame_u64(&f, REC_SERIAL, s->serial);
+	frame_u32(&f, REC_PID, (uint32_t)l->pid);
+	frame_u32(&f, REC_STATE, l->over ? LEAF_OVER : leaf_launched(l) ? LEAF_LAUNCHED : LEAF_PARKED);
+	frame_u64(&f, REC_OWNER, s->owner);
+	frame_bytes(&f, REC_TOKEN, s->token, WIRE_TOKEN_SIZE);
+	frame_u32(&f, REC_NOFORK, s->nofork);
+	frame_u32(&f, REC_NOFORK_BY, s->nofork_by);
+	brood_send(b, &f, &l->watch.fd, 1);
+	if (l->over)
+		tell_exit(b, l);
+}
+
+static void receive(struct watch *w, uint32_t events);
+
+void brood_resume(struct brood *b, int channel)
+{
+	b->channel.ready = receive;
+	if (channel >= 0 && poller_add(b->poller, &b->channel, channel, EPOLLIN) < 0)
+		fd_close(channel);
+}
+
+void brood_connect(struct brood *b, int channel)
+{
+	uint8_t buf[FRAME_SIZE];
+	struct frame f;
+
+	close_watch(b, &b->channel);
+	b->channel.ready = receive;
+	if (poller_add(b->poller, &b->channel, channel, EPOLLIN) < 0) {
+		fd_close(channel);
+		return;
+	}
+	for (uint32_t i = 0; i < b->n_slots; i++) {
+		struct leaf *l = &b->leaves[i];
+
+		if (l->pid == 0)
+			continue;
+		if (l->over && !leaf_launched(l))
+			reap(b, l, false); /* died parked, with the last broker its only reader */
+		else
+			list_leaf(b, l);
+	}
+	frame_begin(&f, buf, sizeof(buf), MSG_LISTED, 0);
+	frame_u32(&f, REC_STATE, b->warm ? TEMPLATE_WARM : TEMPLATE_RETIRING);
+	frame_u32(&f, REC_NOFORK, b->nofork);
+	frame_u32(&f, REC_NOFORK_BY, b->nofork_by);
+	brood_send(b, &f, NULL, 0);
+}
+
+static void handle_release(struct brood *b, struct leaf *l)
+{
+	l->released = true;
+	if (l->over)
+		reap(b, l, false);
+}
+
+static void handle(struct brood *b, const struct message *m, struct fds *fds)
+{
+	struct leaf *l = find_leaf(b, message_u64(m, REC_SERIAL));
+	uint64_t id = message_u64(m, REC_OWNER);
+	struct owner *o;
+
+	switch (m->type) {
+	case MSG_FORK:
+		b->calls->fork(b, message_u32(m, REC_COUNT));
+		break;
+	case MSG_OWNER:
+		brood_own(b, id, fds_take(fds, 0));
+		break;
+	case MSG_DISOWN:
+		o = find_owner(b, id);
+		if (o) {
+			o->disowned = true;
+			forget_idle_owner(b, id);
+		}
+		break;
+	case MSG_CLAIM:
+		if (l && leaf_launched(l)) {
+			uint64_t before = leaf_slot(l)->owner;
+
+			leaf_slot(l)->owner = id;
+			forget_idle_owner(b, before);
+		}
+		break;
+	case MSG_WATCH:
+		if (l && !l->over && !l->termed) {
+			l->grace_ms = message_u64(m, REC_GRACE);
+			schedule(b, l, message_u64(m, REC_DEADLINE));
+		}
+		break;
+	case MSG_REAP:
+		if (l)
+			handle_release(b, l);
+		break;
+	}
+}
+
+static void receive(struct watch *w, uint32_t events)
+{
+	struct brood *b = watch_owner(w, struct brood, channel);
+	uint32_t state = b->warm && !b->stopping && b->calls ? STATE_WARM : STATE_STOPPING;
+	uint8_t buf[FRAME_SIZE];
+	struct message m;
+	struct fds fds;
+	ssize_t n = channel_receive(w->fd, buf, sizeof(buf), &fds, NULL, MSG_DONTWAIT);
+
+	if (n == -EAGAIN)
+		return;
+	if (n > 0 && message_decode(buf, (size_t)n, PEER_BROKER, PEER_HOST, state, fds.n, &m, NULL) < 0) {
+		/* FORK may cross a STOP: that alone is no fault. */
+		if (!(n > 5 && get_u16(buf + 4) == MSG_FORK && state == STATE_STOPPING))
+			n = -EPROTO;
+		fds_close(&fds);
+		if (n > 0)
+			return;
+	}
+	if (n <= 0) {
+		close_watch(b, w); /* the broker is gone, or makes no sense: the keeper sends another */
+		for (uint32_t i = 0; i < b->n_slots; i++)
+			if (b->leaves[i].pid && b->leaves[i].over && !leaf_launched(&b->leaves[i]))
+				reap(b, &b->leaves[i], false);
+		return;
+	}
+	handle(b, &m, &fds);
+	fds_close(&fds);
+}
+
+void brood_stop(struct brood *b, uint64_t grace_ms)
+{
+	b->stopping = true;
+	for (uint32_t i = 0; i < b->n_slots; i++)
+		if (b->leaves[i].pid && leaf_launched(&b->leaves[i]))
+			end_leaf(b, &b->leaves[i], grace_ms);
+}
+
+void brood_tick(struct brood *b)
+{
+	uint64_t now;
+
+	if (!b->next_deadline)
+		return;
+	now = clock_now();
+	if (now < b->next_deadline)
+		return;
+	b->next_deadline = 0;
+	for (uint32_t i = 0; i < b->n_slots; i++) {
+		struct leaf *l = &b->leaves[i];
+
+		if (l->pid == 0 || l->over || l->deadline_ns == 0)
+			continue;
+		if (now < l->deadline_ns) {
+			schedule(b, l, l->deadline_ns);
+		} else if (!l->termed) {
+			end_leaf(b, l, l->grace_ms);
+		} else {
+			l->deadline_ns = 0;
+			pidfd_signal(l->watch.fd, SIGKILL);
+		}
+	}
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * brood.h - the leaves of one template's life, as their parent sees them.
+ *
+ * The parent is the host; once the host is dead it is the keeper, which plays the same part with
+ * the same code. It holds each leaf's pidfd, keeps the zombie as the record until it is released
+ * or its owner is gone, holds deadlines, and ends leaves that shall end with their caller. It speaks
+ * with the broker over one channel and carries on without it.
+ */
+#ifndef SERVER_BROOD_H
+#define SERVER_BROOD_H
+
+#include "poller.h"
+#include "slot.h"
+#include "wire/record.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct brood;
+
+struct leaf {
+	struct watch watch; /* of the pidfd, which is held */
+	struct brood *brood;
+	pid_t pid; /* 0: no leaf here */
+	bool over, released, told;
+	uint64_t deadline_ns; /* of TERM, then of KILL; 0 for none */
+	uint64_t grace_ms;
+	bool termed;
+	struct exit_record end;
+};
+
+struct owner {
+	struct watch watch; /* of the caller's pidfd, which is held */
+	struct brood *brood;
+	struct owner *next;
+	uint64_t id;
+	bool disowned; /* its connection is closed: forget it when it has no leaf left */
+};
+
+/* What only a host can do; the keeper's broods have none. */
+struct brood_calls {
+	void (*fork)(struct brood *brood, uint32_t count);
+};
+
+struct brood {
+	struct poller *poller;
+	struct watch channel; /* to the broker; the fd is held */
+	const struct brood_calls *calls;
+	struct slot *slots;
+	struct leaf *leaves; /* one for each slot */
+	uint32_t n_slots, n_leaves;
+	struct owner *owners;
+	uint64_t next_deadline; /* 0: none */
+	bool warm, stopping;
+	uint32_t nofork, nofork_by; /* of the template: told at the end of a list */
+};
+
+/* fd: the slots' memfd, borrowed. */
+int brood_open(struct brood *b, struct poller *poller, int slots_fd, uint32_t n_slots,
+	       const struct brood_calls *calls);
+/* Closes all; leaves are not touched. */
+void brood_close(struct brood *b);
+
+/* A slot for a new leaf: its index, or -EAGAIN. */
+int brood_free_slot(const struct brood *b);
+/* Watches a child of this process: takes pidfd. */
+int brood_add(struct brood *b, uint64_t serial, pid_t pid, int pidfd);
+/* Takes the channel to a (new) broker, lists every leaf there and says LISTED. */
+void brood_connect(struct brood *b, int channel);
+/* Takes a channel that was connected before this process became its own successor; -1 is fine. */
+void brood_resume(struct brood *b, int channel);
+/* Takes the caller's pidfd; an id that is known already keeps the one it has. */
+void brood_own(struct brood *b, uint64_t owner, int pidfd);
+/* To the broker, if there is one. */
+void brood_send(struct brood *b, struct frame *f, const int *fds, size_t n_fds);
+/* TERM to every launched leaf, KILL after the grace. */
+void brood_stop(struct brood *b, uint64_t grace_ms);
+/* Acts on the deadlines that have passed; call after poller_run(). */
+void brood_tick(struct brood *b);
+
+#endif

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/body.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "wire/sealed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static uint8_t inline_body[WIRE_INLINE_MAX]; /* of the leaf: touched after the fork alone */
+
+static int fail(struct body_error *failed, unsigned step, int code, int index)
+{
+	*failed = (struct body_error){step, code, index};
+	return code;
+}
+
+/* Memory that is never given back: it lives as long as the leaf. */
+static void *pages(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/*
+ * Replaces the outer message by the one in the sealed memfd, which is the first descriptor. It is
+ * read, never mapped: whoever made it cannot change what was checked, nor make a read fault.
+ */
+static int unseal(struct body *b, struct body_error *failed)
+{
+	_cleanup_close_ int fd = fds_take(&b->fds, 0);
+	uint64_t said = message_u64(&b->message, REC_SIZE);
+	uint8_t *data;
+	size_t size;
+	int r = sealed_check(fd, WIRE_SEALED_MAX, &size);
+
+	if (r < 0)
+		return fail(failed, STEP_BODY, r, -1);
+	if (size != said)
+		return fail(failed, STEP_BODY, -EBADMSG, -1);
+	data = pages(size);
+	if (!data)
+		return fail(failed, STEP_MEMORY, -ENOMEM, -1);
+	r = fd_pread_all(fd, data, size, 0);
+	if (r < 0)
+		return fail(failed, STEP_BODY, r, -1);
+	memmove(&b->fds.fd[0], &b->fds.fd[1], --b->fds.n * sizeof(int));
+	r = message_decode(data, size, PEER_CLIENT, PEER_LEAF, STATE_LAUNCHED, b->fds.n, &b->message,
+			   NULL);
+	if (r == 0 && b->message.type != MSG_BODY)
+		r = -EPROTO;
+	return r < 0 ? fail(failed, STEP_BODY, r, -1) : 0;
+}
+
+static size_t count_strings(const uint8_t *data, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += data[i] == 0;
+	return n;
+}
+
+static void point_at_strings(char **list, const uint8_t *data, size_t n)
+{
+	char *p = (char *)(uintptr_t)data; /* ours, and argv is writable by custom */
+
+	for (size_t i = 0; i < n; i++) {
+		list[i] = p;
+		p += strlen(p) + 1;
+	}
+	list[n] = NULL;
+}
+
+static int lay_out_strings(struct body *b, struct body_error *failed)
+{
+	size_t argv_len, env_len, argc, envc;
+	const uint8_t *argv = message_bytes(&b->message, REC_ARGV, &argv_len);
+	const uint8_t *env = message_bytes(&b->message, REC_ENV, &env_len);
+	const char *name;
+	char **lists;
+
+	argc = count_strings(argv, argv_len);
+	envc = env ? count_strings(env, env_len) : 0;
+	lists = pages((argc + envc + 2) * sizeof(char *));
+	if (!lists)
+		return fail(failed, STEP_MEMORY, -ENOMEM, -1);
+	b->argc = (int)argc; /* at most 2 MiB of them */
+	b->argv = lists;
+	b->envp = lists + argc + 1;
+	point_at_strings(b->argv, argv, argc);
+	point_at_strings(b->envp, env, envc);
+	name = strrchr(b->argv[0], '/');
+	name = name && name[1] ? name + 1 : b->argv[0];
+	memcpy(b->name, name, strnlen(name, sizeof(b->name) - 1));
+	return 0;
+}
+
+static int check_fds(const struct body *b, struct body_error *failed)
+{
+	size_t targets = 0;
+	struct record r;
+
+	message_for_each(&b->message, cursor, &r) {
+		if (r.type == REC_FD) {
+			if (get_u32(r.data) > INT_MAX)
+				return fail(failed, STEP_FDS, -EBADF, (int)targets);
+			targets++;
+		}
+	}
+	if (b->fds.n != targets + (b->flags & FLAG_CWD ? 1 : 0))
+		return fail(failed, STEP_BODY, -EPROTO, -1);
+	return 0;
+}
+
+int body_receive(int socket, struct body *ret, struct body_error *failed)
+{
+	ssize_t n = channel_receive(socket, inline_body, sizeof(inline_body), &ret->fds, NULL,
+				    MSG_DONTWAIT);
+	int r;
+
+	if (n == 0)
+		return fail(failed, STEP_BODY, -ECONNRESET, -1);
+	if (n < 0)
+		return fail(failed, STEP_BODY, n == -EAGAIN ? -EPROTO : (int)n, -1);
+	r = message_decode(inline_body, (size_t)n, PEER_CLIENT, PEER_LEAF, STATE_LAUNCHED, ret->fds.n,
+			   &ret->message, NULL);
+	if (r < 0)
+		return fail(failed, STEP_BODY, r, -1);
+	if (ret->message.type == MSG_BODY_SEALED) {
+		r = unseal(ret, failed);
+		if (r < 0)
+			return r;
+	}
+	ret->flags = message_u32(&ret->message, REC_FLAGS);
+	if (ret->flags & ~FLAG_BODY_KNOWN)
+		return fail(failed, STEP_BODY, -EPROTO, -1);
+	ret->sigmask = message_u64(&ret->message, REC_SIGMASK);
+	r = check_fds(ret, failed);
+	return r < 0 ? r : lay_out_strings(ret, failed);
+}
+
+/* One more than the greatest target. */
+static int targets_end(const struct body *b)
+{
+	int end = 3;
+	struct record r;
+
+	message_for_each(&b->message, cursor, &r) {
+		int target = -1;
+
+		if (r.type == REC_FD || r.type == REC_OPEN)
+			target = (int)(get_u32(r.data) & INT_MAX);
+		if (target >= end && target < INT_MAX)
+			end = target + 1;
+	}
+	return end;
+}
+
+/* Above every target, so that no dup2 can hit a descriptor that is still to be used. */
+static int move_high(int *fd, int floor)
+{
+	int moved;
+
+	if (*fd >= floor)
+		return 0;
+	moved = fd_dup_above(*fd, floor);
+	if (moved < 0)
+		return moved;
+	close(*fd);
+	*fd = moved;
+	return 0;
+}
+
+static int place_fds(struct body *b, int first, struct body_error *failed)
+{
+	struct record r;
+	int i = 0;
+
+	message_for_each(&b->message, cursor, &r) {
+		if (r.type != REC_FD)
+			continue;
+		/* The copy is not close-on-exec: it is the leaf's own. */
+		if (dup2(b->fds.fd[first + i], (int)get_u32(r.data)) < 0)
+			return fail(failed, STEP_FDS, -errno, i);
+		i++;
+	}
+	return 0;
+}
+
+static int change_directory(struct body *b, struct body_error *failed)
+{
+	char path[PATH_MAX];
+
+	if ((b->flags & FLAG_CWD) && fchdir(b->fds.fd[0]) < 0)
+		return fail(failed, STEP_CHDIR, -errno, -1);
+	if (message_has(&b->message, REC_CHDIR) &&
+	    chdir(message_string(&b->message, REC_CHDIR, path, sizeof(path))) < 0)
+		return fail(failed, STEP_CHDIR, -errno, -1);
+	return 0;
+}
+
+static int open_one(const struct record *r, struct body_error *failed, int index)
+{
+	uint32_t target = get_u32(r->data), flags = get_u32(r->data + 4), mode = get_u32(r->data + 8);
+	char path[PATH_MAX];
+	size_t len = r->len - 12;
+	int fd, placed;
+
+	if (target > INT_MAX - 1 || len >= sizeof(path) || memchr(r->data + 12, 0, len))
+		return fail(failed, STEP_OPEN, -EINVAL, index);
+	memcpy(path, r->data + 12, len);
+	path[len] = '\0';
+	fd = open(path, (int)(flags & ~(uint32_t)O_CLOEXEC), mode); /* not CLOEXEC: it is the leaf's own */
+	if (fd < 0)
+		return fail(failed, STEP_OPEN, -errno, index);
+	if (fd == (int)target)
+		return 0;
+	placed = dup2(fd, (int)target) < 0 ? -errno : 0;
+	close(fd);
+	return placed < 0 ? fail(failed, STEP_OPEN, placed, index) : 0;
+}
+
+static int open_files(struct body *b, struct body_error *failed)
+{
+	struct record r;
+	int i = 0;
+
+	message_for_each(&b->message, cursor, &r) {
+		int rc;
+
+		if (r.type != REC_OPEN)
+			continue;
+		rc = open_one(&r, failed, i++);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Never more than the leaf has: its own hard limit is the user's. */
+static int set_limits(struct body *b, struct body_error *failed)
+{
+	struct record r;
+
+	message_for_each(&b->message, cursor, &r) {
+		struct rlimit want, have;
+		int resource;
+
+		if (r.type != REC_RLIMIT)
+			continue;
+		resource = (int)get_u32(r.data);
+		if (getrlimit((__rlimit_resource_t)resource, &have) < 0)
+			return fail(failed, STEP_RLIMIT, -errno, resource);
+		want.rlim_cur = get_u64(r.data + 4);
+		want.rlim_max = get_u64(r.data + 12);
+		if (want.rlim_max > have.rlim_max)
+			want.rlim_max = have.rlim_max;
+		if (want.rlim_cur > want.rlim_max)
+			want.rlim_cur = want.rlim_max;
+		if (want.rlim_cur == have.rlim_cur && want.rlim_max == have.rlim_max)
+			continue;
+		if (setrlimit((__rlimit_resource_t)resource, &want) < 0)
+			return fail(failed, STEP_RLIMIT, -errno, resource);
+	}
+	return 0;
+}
+
+/* The smallest wanted descriptor at or above from, or INT_MAX. */
+static int next_target(const struct body *b, int from, int socket)
+{
+	int best = socket >= from ? socket : INT_MAX;
+	struct record r;
+
+	message_for_each(&b->message, cursor, &r) {
+		int target;
+
+		if (r.type != REC_FD && r.type != REC_OPEN)
+			continue;
+		target = (int)(get_u32(r.data) & INT_MAX);
+		if (target >= from && target < best)
+			best = target;
+	}
+	return best;
+}
+
+static int close_the_rest(const struct body *b, int socket, struct body_error *failed)
+{
+	int from = 3;
+
+	for (;;) {
+		int keep = next_target(b, from, socket);
+
+		if (keep > from && syscall(SYS_close_range, (unsigned)from,
+					   keep == INT_MAX ? ~0u : (unsigned)keep - 1, 0) < 0)
+			return fail(failed, STEP_FDS, -errno, -1);
+		if (keep == INT_MAX)
+			return 0;
+		from = keep + 1;
+	}
+}
+
+int body_apply(struct body *b, int *socket, struct body_error *failed)
+{
+	int floor = targets_end(b), first = b->flags & FLAG_CWD ? 1 : 0, r;
+
+	r = move_high(socket, floor);
+	for (size_t i = 0; r == 0 && i < b->fds.n; i++)
+		r = move_high(&b->fds.fd[i], floor);
+	if (r < 0)
+		return fail(failed, STEP_FDS, r, -1);
+	if ((r = place_fds(b, first, failed)) < 0 || (r = change_directory(b, failed)) < 0)
+		return r;
+	if (message_has(&b->message, REC_UMASK))
+		umask((mode_t)message_u32(&b->message, REC_UMASK) & 0777);
+	if ((r = open_files(b, failed)) < 0 || (r = close_the_rest(b, *socket, failed)) < 0)
+		return r;
+	return set_limits(b, failed);
+}

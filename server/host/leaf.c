@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Until READY nothing here allocates from the heap, uses stdio or takes a lock: the memory is a
+ * copy of a host that may have stopped anywhere in a library. Each failure is one message with step
+ * and errno, and _exit(127).
+ */
+#include "host/leaf.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/nofork.h"
+#include "host/body.h"
+#include "host/nofork.h"
+#include "wire/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* What the broker decided; flat. */
+struct launch {
+	uint64_t serial, owner, deadline_ns, grace_ms;
+	uint8_t token[WIRE_TOKEN_SIZE];
+	uint32_t nofork, nofork_by, flags;
+	uint64_t launched_ns;
+};
+
+struct leaf_self {
+	const struct host *host;
+	struct slot *slot;
+	int control;
+	int body; /* -1 until launched */
+};
+
+_Noreturn static void die(const struct leaf_self *self, unsigned step, int code, int index)
+{
+	uint8_t buf[64];
+	struct frame f;
+
+	if (self->slot) {
+		self->slot->start_step = step;
+		self->slot->start_errno = (uint32_t)-code;
+	}
+	if (self->body >= 0) {
+		frame_begin(&f, buf, sizeof(buf), MSG_FAILED, 0);
+		frame_u32(&f, REC_STEP, step);
+		frame_u32(&f, REC_CODE, (uint32_t)-code);
+		if (index >= 0)
+			frame_u32(&f, REC_INDEX, (uint32_t)index);
+		channel_send_frame(self->body, &f, NULL, 0, MSG_DONTWAIT);
+	}
+	_exit(127);
+}
+
+/* The kernel's own call: glibc's sigaction refuses the two signals that it keeps for itself. */
+static void default_signals(void)
+{
+	struct {
+		void *handler;
+		unsigned long flags;
+		void *restorer;
+		uint64_t mask;
+	} dfl = {0};
+
+	for (int sig = 1; sig <= 64; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP)
+			syscall(SYS_rt_sigaction, sig, &dfl, NULL, 8);
+}
+
+static void set_sigmask(uint64_t mask)
+{
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
+}
+
+/* Everything that can be done before somebody waits for it. */
+static void park(struct leaf_self *self)
+{
+	const struct host *h = self->host;
+	int r;
+
+	set_sigmask(~0ull);
+	default_signals();
+	setsid(); /* no controlling terminal, its own group; cannot fail in a fresh child */
+	for (int fd = 0; fd <= 2; fd++)
+		if (dup2(h->null_fd, fd) < 0)
+			_exit(127);
+	/* Descriptor 3 is the control socket and there is no other: no host's, no sibling's. */
+	if (self->control != 3 && dup3(self->control, 3, O_CLOEXEC) < 0)
+		_exit(127);
+	self->control = 3;
+	if (syscall(SYS_close_range, 4, ~0u, 0) < 0)
+		_exit(127);
+	if (h->nofork == NOFORK_OFF || h->nofork_weaker)
+		return;
+	/*
+	 * With the kernel's help the leaf was born no-fork and this is its level `copy`; `process` is
+	 * a filter's work everywhere.
+	 */
+	if (h->kernel_nofork && h->nofork == NOFORK_COPY)
+		return;
+	r = nofork_install(h->nofork);
+	if (r < 0)
+		_exit(127);
+}
+
+static void read_launch(struct leaf_self *self, struct launch *ret)
+{
+	uint8_t buf[512];
+	struct message m;
+	struct fds fds;
+	const uint8_t *token;
+	size_t len;
+	ssize_t n = channel_receive(self->control, buf, sizeof(buf), &fds, NULL, 0);
+
+	/* End of file: nobody can launch it any more. */
+	if (n <= 0 ||
+	    message_decode(buf, (size_t)n, PEER_BROKER, PEER_LEAF, STATE_PARKED, fds.n, &m, NULL) < 0)
+		_exit(0);
+	*ret = (struct launch){
+		.serial = message_u64(&m, REC_SERIAL),
+		.owner = message_u64(&m, REC_OWNER),
+		.deadline_ns = message_u64(&m, REC_DEADLINE),
+		.grace_ms = message_u64(&m, REC_GRACE),
+		.nofork = message_u32(&m, REC_NOFORK),
+		.nofork_by = message_u32(&m, REC_NOFORK_BY),
+		.flags = message_u32(&m, REC_FLAGS),
+		.launched_ns = clock_now(),
+	};
+	token = message_bytes(&m, REC_TOKEN, &len);
+	memcpy(ret->token, token, WIRE_TOKEN_SIZE);
+	self->body = fds_take(&fds, 0);
+}
+
+static void note_launch(struct slot *slot, const struct launch *l)
+{
+	slot->nofork = l->nofork;
+	slot->nofork_by = l->nofork_by;
+	slot->flags = l->flags;
+	slot->owner = l->owner;
+	memcpy(slot->token, l->token, WIRE_TOKEN_SIZE);
+	slot->grace_ms = l->grace_ms;
+	slot->deadline_ns = l->deadline_ns;
+	slot->launched_ns = l->launched_ns;
+	slot_set_state(slot, SLOT_LAUNCHED);
+}
+
+/*
+ * The credentials were dropped before the template was loaded. The body socket says by the kernel
+ * who made it: a broken broker cannot hand this leaf to somebody else.
+ */
+static void check_caller(const struct leaf_self *self)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	uid_t ruid, euid, suid;
+	gid_t rgid, egid, sgid;
+
+	if (!fd_is_seqpacket(self->body) ||
+	    getsockopt(self->body, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		die(self, STEP_CREDENTIALS, -ENOTSOCK, -1);
+	if (getresuid(&ruid, &euid, &suid) < 0 || getresgid(&rgid, &egid, &sgid) < 0)
+		die(self, STEP_CREDENTIALS, -errno, -1);
+	if (cred.uid != ruid || cred.uid != euid || cred.uid != suid || cred.gid != rgid ||
+	    cred.gid != egid || cred.gid != sgid)
+		die(self, STEP_CREDENTIALS, -EPERM, -1);
+	if (prctl(PR_SET_DUMPABLE, 1) < 0)
+		die(self, STEP_DUMPABLE, -errno, -1);
+}
+
+/* What is promised beyond what parking did already. */
+static void promise(const struct leaf_self *self, const struct launch *l)
+{
+	const struct host *h = self->host;
+	uint32_t held = h->nofork_weaker ? (uint32_t)NOFORK_OFF : h->nofork;
+	int r;
+
+	if (l->nofork <= held)
+		return;
+	if (l->nofork_by == NOFORK_BY_KERNEL)
+		r = nofork_kernel_self();
+	else
+		r = nofork_install(l->nofork);
+	if (r < 0)
+		die(self, STEP_NOFORK, r, -1);
+}
+
+static void say_ready(const struct leaf_self *self, const struct launch *l)
+{
+	uint8_t buf[128], times[16];
+	struct frame f;
+
+	put_u64(times, l->launched_ns);
+	put_u64(times + 8, clock_now());
+	frame_begin(&f, buf, sizeof(buf), MSG_READY, 0);
+	frame_bytes(&f, REC_TOKEN, l->token, WIRE_TOKEN_SIZE);
+	frame_bytes(&f, REC_TIMES, times, sizeof(times));
+	/* A caller that is gone already changes nothing: its leaf runs, as a fork's child would. */
+	channel_send_frame(self->body, &f, NULL, 0, MSG_DONTWAIT);
+}
+
+_Noreturn static void run_entry(const struct host *h, const struct body *body)
+{
+	int status = h->template_->entry(h->state, body->argc, body->argv);
+
+	if (h->template_->flags & SPAWN_TEMPLATE_EXIT)
+		exit(status & 0xff);
+	fflush(NULL);
+	_exit(status & 0xff);
+}
+
+_Noreturn void leaf_run(const struct host *h, int control, struct slot *slot)
+{
+	struct leaf_self self = {.host = h, .slot = slot, .control = control, .body = -1};
+	static struct body body; /* not on the stack: entry's recursion may want all of that */
+	struct body_error failed;
+	struct launch launch;
+
+	park(&self);
+	read_launch(&self, &launch);
+	note_launch(slot, &launch);
+	check_caller(&self);
+
+	if (body_receive(self.body, &body, &failed) < 0 || body_apply(&body, &self.body, &failed) < 0)
+		die(&self, failed.step, failed.code, failed.index);
+	promise(&self, &launch);
+
+	slots_unmap(h->brood.slots, h->n_slots);
+	self.slot = NULL;
+	environ = body.envp;
+	prctl(PR_SET_NAME, body.name);
+	set_sigmask(body.sigmask);
+	say_ready(&self, &launch);
+	close(self.body);
+	run_entry(h, &body);
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spawn-host: the process that embodies one template. Started by the keeper with its channel as
+ * descriptor 3 and the slots as descriptor 4; warms the template, then forks leaves on request.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/nofork.h"
+#include "host/host.h"
+#include "host/nofork.h"
+#include "wire/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1 /* as gcc says it */
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+/* A leaf cannot make the process with which LeakSanitizer looks; a host's memory is its leaves'. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+#endif
+
+#define FRAME_SIZE 1536
+
+static int parse_u64(const char *s, uint64_t max, uint64_t *ret)
+{
+	char *end;
+	unsigned long long v;
+
+	if (*s < '0' || *s > '9')
+		return -EINVAL;
+	errno = 0;
+	v = strtoull(s, &end, 10);
+	if (errno || *end || v > max)
+		return -EINVAL;
+	*ret = v;
+	return 0;
+}
+
+static int parse_options(struct host *h, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"id", required_argument, NULL, 'i'},	  {"name", required_argument, NULL, 'n'},
+		{"object", required_argument, NULL, 'o'}, {"slots", required_argument, NULL, 's'},
+		{"nofork", required_argument, NULL, 'f'}, {"weaker", no_argument, NULL, 'w'},
+		{"kernel", no_argument, NULL, 'k'},	  {0},
+	};
+	uint64_t v;
+	int c, level;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'i':
+			if (parse_u64(optarg, SERIAL_HOST_MAX, &h->id) < 0)
+				return -EINVAL;
+			break;
+		case 'n':
+			h->name = optarg;
+			break;
+		case 'o':
+			h->object = optarg;
+			break;
+		case 's':
+			if (parse_u64(optarg, SLOTS_MAX, &v) < 0)
+				return -EINVAL;
+			h->n_slots = (uint32_t)v;
+			break;
+		case 'f':
+			level = nofork_level_parse(optarg);
+			if (level < 0)
+				return -EINVAL;
+			h->nofork = (uint32_t)level;
+			break;
+		case 'w':
+			h->nofork_weaker = true;
+			break;
+		case 'k':
+			h->enforce_kernel = true;
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+	return h->name && h->object && h->n_slots && h->id ? 0 : -EINVAL;
+}
+
+/* Makes descriptors that libraries and leaves cannot stumble over. */
+static int prepare_fds(struct host *h)
+{
+	int r;
+
+	if ((r = fd_set_cloexec(HOST_KEEPER_FD, 1)) < 0 || (r = fd_set_cloexec(HOST_SLOTS_FD, 1)) < 0)
+		return r;
+	h->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return h->null_fd < 0 ? -errno : 0;
+}
+
+static int choose_nofork(struct host *h, struct spawn_error *err)
+{
+	h->kernel_nofork = nofork_kernel_probe() == 1;
+	if (h->enforce_kernel && h->nofork != NOFORK_OFF && !h->kernel_nofork)
+		return error_set(err, -EOPNOTSUPP, SPAWN_ORIGIN_HOST, STEP_NOFORK,
+				 "template \"%s\": this kernel has no PR_SET_NOFORK: run a patched one, or "
+				 "say \"enforce\": \"any\" to accept the seccomp filter",
+				 h->name);
+	h->brood.nofork = h->nofork;
+	/* Who enforces `copy` here, also for a request that asks for it of a template that does not. */
+	h->brood.nofork_by = h->kernel_nofork ? NOFORK_BY_KERNEL : NOFORK_BY_SECCOMP;
+	return 0;
+}
+
+static int warm_up(struct host *h, struct spawn_error *err)
+{
+	int r = choose_nofork(h, err);
+
+	if (r < 0)
+		return r;
+	r = object_load(h, err);
+	if (r < 0)
+		return r;
+	fflush(NULL); /* else each leaf would write it once more */
+	r = threads_check(err);
+	if (r < 0)
+		return r;
+	if (h->kernel_nofork && h->nofork != NOFORK_OFF && !h->nofork_weaker) {
+		r = nofork_kernel_children(1);
+		if (r < 0)
+			return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_NOFORK, "PR_SET_NOFORK");
+	}
+	return 0;
+}
+
+static void tell_failed(int code, const struct spawn_error *err)
+{
+	uint8_t buf[FRAME_SIZE];
+	struct frame f;
+	unsigned step = STEP_WARM;
+
+	for (unsigned s = 0; s < 64; s++)
+		if (strcmp(step_name(s), err->step) == 0)
+			step = s;
+	frame_begin(&f, buf, sizeof(buf), MSG_WARM_FAILED, 0);
+	frame_u32(&f, REC_CODE, (uint32_t)-code);
+	frame_u32(&f, REC_STEP, step);
+	frame_text(&f, REC_TEXT, err->message);
+	channel_send_frame(HOST_KEEPER_FD, &f, NULL, 0, 0);
+}
+
+static int tell_warmed(const struct host *h)
+{
+	uint8_t buf[FRAME_SIZE];
+	struct frame f;
+
+	frame_begin(&f, buf, sizeof(buf), MSG_WARMED, 0);
+	frame_u32(&f, REC_NOFORK, h->brood.nofork);
+	frame_u32(&f, REC_NOFORK_BY, h->brood.nofork_by);
+	return channel_send_frame(HOST_KEEPER_FD, &f, NULL, 0, 0);
+}
+
+static void stop(struct host *h, uint64_t grace_ms, bool end_leaves)
+{
+	h->stopping = true;
+	h->brood.stopping = true;
+	h->brood.warm = false;
+	h->stop_grace_ms = grace_ms;
+	if (end_leaves)
+		brood_stop(&h->brood, grace_ms);
+}
+
+static void keeper_ready(struct watch *w, uint32_t events)
+{
+	struct host *h = watch_owner(w, struct host, keeper);
+	uint8_t buf[FRAME_SIZE];
+	struct message m;
+	struct fds fds;
+	ssize_t n = channel_receive(w->fd, buf, sizeof(buf), &fds, NULL, MSG_DONTWAIT);
+
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0 ||
+	    message_decode(buf, (size_t)n, PEER_KEEPER, PEER_HOST, STATE_WARM, fds.n, &m, NULL) < 0) {
+		/* Without a keeper: fork no more, see the running leaves to their end, then leave. */
+		fds_close(&fds);
+		poller_remove(&h->poller, &h->keeper);
+		stop(h, 0, false);
+		return;
+	}
+	if (m.type == MSG_BROKER)
+		brood_connect(&h->brood, fds_take(&fds, 0));
+	else if (m.type == MSG_STOP)
+		stop(h, message_u64(&m, REC_GRACE), message_u32(&m, REC_FLAGS) & FLAG_STOP_LEAVES);
+	fds_close(&fds);
+}
+
+static void fork_call(struct brood *b, uint32_t count)
+{
+	host_fork(watch_owner(b, struct host, brood), count);
+}
+
+static const struct brood_calls calls = {.fork = fork_call};
+
+static int serve(struct host *h)
+{
+	while (!h->stopping || h->brood.n_leaves > 0) {
+		int r = poller_run(&h->poller, clock_poll_timeout(h->brood.next_deadline));
+
+		if (r < 0)
+			return r;
+		brood_tick(&h->brood);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct host h = {.keeper = {.fd = -1, .ready = keeper_ready}, .null_fd = -1};
+	struct spawn_error err;
+	int r;
+
+	if (parse_options(&h, argc, argv) < 0) {
+		dprintf(STDERR_FILENO, "spawn-host: started by spawnd, not by hand\n");
+		return 2;
+	}
+	/* Nobody who may not already read the template's memory shall do so through ptrace or /proc. */
+	prctl(PR_SET_DUMPABLE, 0);
+	r = prepare_fds(&h);
+	if (r == 0)
+		r = poller_open(&h.poller);
+	if (r == 0)
+		r = brood_open(&h.brood, &h.poller, HOST_SLOTS_FD, h.n_slots, &calls);
+	if (r < 0) {
+		error_errno(&err, r, SPAWN_ORIGIN_HOST, STEP_START, "template \"%s\": set-up", h.name);
+		tell_failed(r, &err);
+		return 1;
+	}
+	r = warm_up(&h, &err);
+	if (r < 0) {
+		tell_failed(r, &err);
+		return 1;
+	}
+	h.brood.warm = true;
+	if (tell_warmed(&h) < 0 || poller_add(&h.poller, &h.keeper, HOST_KEEPER_FD, EPOLLIN) < 0)
+		return 1;
+	return serve(&h) < 0;
+}

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a host: started with credentials dropped, warmed in time, its leaves verified, its end. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/nofork.h"
+#include "keeper/keeper.h"
+#include "keeper/program.h"
+#include "wire/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FRAME_SIZE 8192
+
+struct host_process *host_find(struct keeper *k, uint64_t id)
+{
+	for (struct host_process *h = k->hosts; h; h = h->next)
+		if (h->id == id)
+			return h;
+	return NULL;
+}
+
+static void close_watch(struct keeper *k, struct watch *w)
+{
+	int fd = w->fd;
+
+	poller_remove(&k->poller, w);
+	fd_close(fd);
+}
+
+void host_free(struct host_process *h)
+{
+	struct keeper *k = h->keeper;
+	struct host_process **p = &k->hosts;
+
+	while (*p && *p != h)
+		p = &(*p)->next;
+	if (*p)
+		*p = h->next;
+	if (h->brood) {
+		brood_close(h->brood);
+		free(h->brood);
+	}
+	close_watch(k, &h->pidfd);
+	close_watch(k, &h->channel);
+	close_watch(k, &h->output);
+	fd_close(h->slots_fd);
+	credentials_finish(&h->credentials);
+	free(h->registered);
+	free(h->template_name);
+	free(h);
+}
+
+static void set_reason(struct host_process *h, int code, unsigned step, const char *text)
+{
+	h->reason_code = code;
+	h->reason_step = step;
+	snprintf(h->reason, sizeof(h->reason), "%s", text);
+}
+
+static void tell_down(struct keeper *k, uint32_t start_id, uint64_t host, const char *template_name,
+		      int code, unsigned step, const char *reason, const char *tail, size_t tail_len,
+		      uint64_t retry_ms)
+{
+	uint8_t buf[FRAME_SIZE];
+	struct frame f;
+
+	frame_begin(&f, buf, sizeof(buf), MSG_HOST_DOWN, start_id);
+	frame_u64(&f, REC_HOST, host);
+	frame_string(&f, REC_TEMPLATE, template_name);
+	frame_u32(&f, REC_CODE, (uint32_t)-code);
+	frame_u32(&f, REC_STEP, step);
+	frame_text(&f, REC_REASON, reason);
+	frame_bytes(&f, REC_TAIL, tail, tail_len);
+	frame_u64(&f, REC_RETRY, retry_ms);
+	broker_send(k, &f, NULL, 0);
+}
+
+void host_refuse(struct keeper *k, uint32_t start_id, const char *template_name, int code,
+		 const char *text)
+{
+	tell_down(k, start_id, 0, template_name, code, STEP_START, text, "", 0, 100);
+}
+
+static void read_output(struct host_process *h)
+{
+	char buf[1024];
+	ssize_t n;
+
+	while ((n = read(h->output.fd, buf, sizeof(buf))) > 0) {
+		size_t len = (size_t)n, keep;
+
+		if (len > TAIL_SIZE - h->tail_len) {
+			keep = TAIL_SIZE - len;
+			if (keep > h->tail_len)
+				keep = h->tail_len;
+			memmove(h->tail, h->tail + h->tail_len - keep, keep);
+			h->tail_len = keep;
+		}
+		memcpy(h->tail + h->tail_len, buf, len);
+		h->tail_len += len;
+		if (n < (ssize_t)sizeof(buf))
+			return; /* the rest, if any, wakes us again: one host shall not hold the loop */
+	}
+	if (n == 0)
+		close_watch(h->keeper, &h->output);
+}
+
+static void output_ready(struct watch *w, uint32_t events)
+{
+	read_output(watch_owner(w, struct host_process, output));
+}
+
+/* That a host does not lie: the pid is alive and a child of the host. */
+static int parent_of(pid_t pid)
+{
+	char path[64], buf[512], *p;
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+	int parent;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, sizeof(buf) - 1);
+	if (n <= 0)
+		return -ESRCH;
+	buf[n] = '\0';
+	p = strrchr(buf, ')'); /* the name before it may contain anything */
+	if (!p || sscanf(p + 1, " %*c %d", &parent) != 1)
+		return -EBADMSG;
+	return parent;
+}
+
+static int verify_leaf(struct host_process *h, uint64_t serial, pid_t pid, int *ret_pidfd)
+{
+	_cleanup_close_ int pidfd = -1;
+
+	if (serial_slot(serial) >= h->n_slots || serial >> (SLOT_BITS + SERIAL_COUNT_BITS) != h->id)
+		return -EPROTO;
+	pidfd = pidfd_open_pid(pid);
+	if (pidfd < 0)
+		return pidfd == -ESRCH ? 0 : pidfd; /* died and reaped: nothing to offer */
+	if (parent_of(pid) != h->pid)
+		return pidfd_is_over(pidfd) == 1 ? 0 : -EPERM;
+	/* Still the same process as when the pidfd was opened, so the answer was about it. */
+	if (pidfd_is_over(pidfd) != 0)
+		return 0;
+	*ret_pidfd = take_fd(&pidfd);
+	return 1;
+}
+
+static void kill_host(struct host_process *h, int code, unsigned step, const char *why)
+{
+	set_reason(h, code, step, why);
+	pidfd_signal(h->pidfd.fd, SIGKILL);
+}
+
+static void handle_offer(struct host_process *h, const struct message *m, struct fds *fds)
+{
+	uint64_t serial = message_u64(m, REC_SERIAL);
+	pid_t pid = (pid_t)message_u32(m, REC_PID);
+	_cleanup_close_ int pidfd = -1;
+	uint8_t buf[128];
+	struct frame f;
+	int r, out[2];
+
+	r = verify_leaf(h, serial, pid, &pidfd);
+	if (r < 0) {
+		char text[160];
+
+		snprintf(text, sizeof(text), "template \"%s\": its host offered a leaf that is not its child",
+			 h->template_name);
+		kill_host(h, r, STEP_FORK, text);
+		return;
+	}
+	if (r == 0)
+		return;
+	h->registered[serial_slot(serial)] = (struct registered){pid, serial};
+	frame_begin(&f, buf, sizeof(buf), MSG_OFFERED, 0);
+	frame_u64(&f, REC_HOST, h->id);
+	frame_u64(&f, REC_SERIAL, serial);
+	frame_u32(&f, REC_PID, (uint32_t)pid);
+	out[0] = fds->fd[0];
+	out[1] = pidfd;
+	broker_send(h->keeper, &f, out, 2);
+}
+
+static struct history *own_history(struct host_process *h)
+{
+	const struct config_template t = {.name = h->template_name, .digest = h->digest};
+
+	return history_get(h->keeper, &t, &h->credentials);
+}
+
+static void handle(struct host_process *h, const struct message *m, struct fds *fds)
+{
+	struct history *r;
+
+	switch (m->type) {
+	case MSG_WARMED:
+		h->state = HOST_WARM;
+		h->warm_deadline_ns = 0;
+		h->nofork = message_u32(m, REC_NOFORK);
+		h->nofork_by = message_u32(m, REC_NOFORK_BY);
+		r = own_history(h);
+		if (r)
+			r->failures = 0;
+		log_line(LOG_INFO, "host-warm", "template=%s generation=%lu pid=%d ms=%lu",
+			 h->template_name, h->generation, h->pid,
+			 (clock_now() - h->started_ns) / NS_PER_MS);
+		break;
+	case MSG_WARM_FAILED:
+		message_string(m, REC_TEXT, h->reason, sizeof(h->reason));
+		h->reason_code = -(int)message_u32(m, REC_CODE);
+		h->reason_step = message_u32(m, REC_STEP);
+		break;
+	case MSG_OFFER:
+		handle_offer(h, m, fds);
+		break;
+	}
+}
+
+static void channel_ready(struct watch *w, uint32_t events)
+{
+	struct host_process *h = watch_owner(w, struct host_process, channel);
+	uint32_t state = h->state == HOST_WARMING ? STATE_WARMING : STATE_WARM;
+	uint8_t buf[2048];
+	struct spawn_error err;
+	struct message m;
+	struct fds fds;
+	ssize_t n = channel_receive(w->fd, buf, sizeof(buf), &fds, NULL, MSG_DONTWAIT);
+
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0) {
+		close_watch(h->keeper, w); /* the pidfd will tell */
+	} else if (message_decode(buf, (size_t)n, PEER_HOST, PEER_KEEPER, state, fds.n, &m, &err) < 0) {
+		char text[SPAWN_ERROR_TEXT + 128];
+
+		snprintf(text, sizeof(text), "template \"%s\": its host sent nonsense: %s",
+			 h->template_name, err.message);
+		kill_host(h, -EPROTO, STEP_DECODE, text);
+		close_watch(h->keeper, w);
+	} else {
+		handle(h, &m, &fds);
+	}
+	fds_close(&fds);
+}
+
+static void describe_end(struct host_process *h, const siginfo_t *si)
+{
+	char text[256];
+
+	if (h->reason[0])
+		return;
+	if (si->si_code == CLD_EXITED)
+		snprintf(text, sizeof(text), "template \"%s\": its host exited with status %d %s",
+			 h->template_name, si->si_status,
+			 h->state == HOST_WARMING ? "while warming" : "at work");
+	else
+		snprintf(text, sizeof(text), "template \"%s\": its host was killed by signal %d (SIG%s) %s",
+			 h->template_name, si->si_status,
+			 sigabbrev_np(si->si_status) ? sigabbrev_np(si->si_status) : "?",
+			 h->state == HOST_WARMING ? "while warming" : "at work");
+	set_reason(h, -ECHILD, h->state == HOST_WARMING ? STEP_WARM : STEP_NONE, text);
+}
+
+static void host_over(struct watch *w, uint32_t events)
+{
+	struct host_process *h = watch_owner(w, struct host_process, pidfd);
+	struct keeper *k = h->keeper;
+	enum host_state before = h->state;
+	uint64_t retry_ms = 0;
+	char quoted[1100];
+	siginfo_t si = {0};
+
+	if (waitid(P_PID, (id_t)h->pid, &si, WEXITED | WNOHANG) == 0 && si.si_pid == 0)
+		return;
+	/* What it said last: a reason for its end, the last lines of stderr. */
+	while (h->channel.fd >= 0 && before == HOST_WARMING && !h->reason[0]) {
+		int fd = h->channel.fd;
+
+		channel_ready(&h->channel, EPOLLIN);
+		if (h->channel.fd == fd)
+			break;
+	}
+	if (h->output.fd >= 0)
+		read_output(h);
+	describe_end(h, &si);
+	close_watch(k, &h->pidfd);
+	close_watch(k, &h->channel);
+	close_watch(k, &h->output);
+	h->pid = 0;
+	if (before == HOST_WARMING && h->state == HOST_WARMING && !k->stopping) {
+		struct history *r = own_history(h);
+
+		if (r) {
+			history_failure(r, h);
+			retry_ms = (r->retry_ns - clock_now()) / NS_PER_MS + 1;
+		}
+	}
+	if (before != HOST_STOPPING)
+		log_line(LOG_ERR, "host-died", "template=%s generation=%lu retry_ms=%lu reason=%s",
+			 h->template_name, h->generation, retry_ms,
+			 log_quote(quoted, sizeof(quoted), h->reason));
+	h->state = HOST_DEAD;
+	tell_down(k, h->start_id, h->id, h->template_name, h->reason_code ? h->reason_code : -ECHILD,
+		  h->reason_step, h->reason, h->tail, h->tail_len, retry_ms);
+	orphans_adopt(h);
+}
+
+void host_watch(struct host_process *h)
+{
+	struct poller *p = &h->keeper->poller;
+	int pidfd = h->pidfd.fd, channel = h->channel.fd, output = h->output.fd;
+
+	h->pidfd = (struct watch){.fd = -1, .ready = host_over};
+	h->channel = (struct watch){.fd = -1, .ready = channel_ready};
+	h->output = (struct watch){.fd = -1, .ready = output_ready};
+	if (pidfd >= 0)
+		poller_add(p, &h->pidfd, pidfd, EPOLLIN);
+	if (channel >= 0)
+		poller_add(p, &h->channel, channel, EPOLLIN);
+	if (output >= 0)
+		poller_add(p, &h->output, output, EPOLLIN);
+}
+
+/* The parts of a host that do not exist yet are -1, so that host_free() fits at any moment. */
+static struct host_process *host_new(struct keeper *k, const struct config_template *t,
+				     const struct credentials *c)
+{
+	struct host_process *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->keeper = k;
+	h->slots_fd = h->pidfd.fd = h->channel.fd = h->output.fd = -1;
+	h->template_name = strdup(t->name);
+	h->registered = calloc(t->leaves_max, sizeof(*h->registered));
+	h->n_slots = t->leaves_max;
+	h->digest = t->digest;
+	if (!h->template_name || !h->registered ||
+	    credentials_copy(&h->credentials, c->uid, c->gid, c->groups, c->n_groups) < 0 ||
+	    slots_create(h->n_slots, &h->slots_fd) < 0) {
+		host_free(h);
+		return NULL;
+	}
+	return h;
+}
+
+static int run_host(struct host_process *h, const struct config_template *t, struct spawn_error *err)
+{
+	struct keeper *k = h->keeper;
+	_cleanup_close_ int near = -1, far = -1, out_near = -1, out_far = -1;
+	char path[PATH_MAX], id[32], slots[32];
+	char *argv[16] = {(char *)"spawn-host", (char *)"--id", id, (char *)"--name", (char *)t->name,
+			  (char *)"--object", (char *)t->object, (char *)"--slots", slots,
+			  (char *)"--nofork", (char *)nofork_level_name(t->nofork)};
+	struct program p = {
+		.path = path,
+		.argv = argv,
+		.envp = (char *const *)(uintptr_t)t->env,
+		.n_fds = 2,
+		.drop = k->options.system_mode,
+		.uid = h->credentials.uid,
+		.gid = h->credentials.gid,
+		.groups = h->credentials.groups,
+		.n_groups = h->credentials.n_groups,
+	};
+	int pair[2], n = 11, r;
+
+	if (t->nofork_weaker)
+		argv[n++] = (char *)"--weaker";
+	if (t->enforce_kernel)
+		argv[n++] = (char *)"--kernel";
+	r = channel_pair(pair);
+	if (r < 0)
+		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_START, "socketpair");
+	near = pair[0];
+	far = pair[1];
+	if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) < 0)
+		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START, "pipe");
+	out_near = pair[0];
+	out_far = pair[1];
+	fd_set_nonblock(out_far, 0);
+	snprintf(path, sizeof(path), "%s/spawn-host", k->options.libexec_dir);
+	snprintf(id, sizeof(id), "%lu", h->id);
+	snprintf(slots, sizeof(slots), "%u", h->n_slots);
+	p.output = out_far;
+	p.fds[0] = far;
+	p.fds[1] = h->slots_fd;
+	r = program_start(&p, &h->pid, &h->pidfd.fd, err);
+	if (r < 0)
+		return r;
+	h->channel.fd = take_fd(&near);
+	h->output.fd = take_fd(&out_near);
+	host_watch(h);
+	return 0;
+}
+
+void host_start(struct keeper *k, uint32_t start_id, const struct config_template *t,
+		const struct credentials *c)
+{
+	struct history *r = history_get(k, t, c);
+	uint64_t now = clock_now();
+	struct host_process *h;
+	struct spawn_error err;
+	char quoted[SPAWN_ERROR_TEXT];
+	int rc;
+
+	if (r && r->retry_ns > now) {
+		tell_down(k, start_id, 0, t->name, r->code, r->step, r->reason, r->tail, r->tail_len,
+			  (r->retry_ns - now) / NS_PER_MS + 1);
+		return;
+	}
+	h = r && k->last_host < SERIAL_HOST_MAX ? host_new(k, t, c) : NULL;
+	if (!h) {
+		host_refuse(k, start_id, t->name, -ENOMEM, "the server is out of memory or descriptors");
+		return;
+	}
+	h->id = ++k->last_host;
+	h->generation = ++r->generation;
+	h->start_id = start_id;
+	h->state = HOST_WARMING;
+	h->started_ns = now;
+	h->warm_deadline_ns = now + t->warm_timeout_ms * NS_PER_MS;
+	rc = run_host(h, t, &err);
+	if (rc < 0) {
+		log_line(LOG_ERR, "host-start", "template=%s reason=%s", t->name,
+			 log_quote(quoted, sizeof(quoted), err.message));
+		set_reason(h, rc, STEP_START, err.message);
+		history_failure(r, h);
+		tell_down(k, start_id, 0, t->name, rc, STEP_START, err.message, "", 0,
+			  (r->retry_ns - now) / NS_PER_MS + 1);
+		host_free(h);
+		return;
+	}
+	h->next = k->hosts;
+	k->hosts = h;
+	broker_introduce(k, h);
+}
+
+void host_stop(struct host_process *h, bool end_leaves)
+{
+	uint8_t buf[64];
+	struct frame f;
+
+	if (h->brood) {
+		if (end_leaves)
+			brood_stop(h->brood, h->keeper->config->stop_timeout_ms);
+		return;
+	}
+	if (h->state == HOST_WARMING) {
+		/* It reads nothing while it warms, and has no leaves. */
+		h->state = HOST_STOPPING;
+		pidfd_signal(h->pidfd.fd, SIGKILL);
+		return;
+	}
+	h->state = HOST_STOPPING;
+	frame_begin(&f, buf, sizeof(buf), MSG_STOP, 0);
+	frame_u32(&f, REC_FLAGS, end_leaves ? FLAG_STOP_LEAVES : 0);
+	frame_u64(&f, REC_GRACE, h->keeper->config->stop_timeout_ms);
+	if (h->channel.fd < 0 || channel_send_frame(h->channel.fd, &f, NULL, 0, MSG_DONTWAIT) < 0)
+		pidfd_signal(h->pidfd.fd, SIGKILL);
+}
+
+uint64_t host_next_deadline(const struct keeper *k)
+{
+	uint64_t next = 0;
+
+	for (const struct host_process *h = k->hosts; h; h = h->next) {
+		uint64_t d = h->brood ? h->brood->next_deadline : h->warm_deadline_ns;
+
+		if (d && (!next || d < next))
+			next = d;
+	}
+	return next;
+}
+
+void host_tick(struct keeper *k, uint64_t now)
+{
+	for (struct host_process *h = k->hosts; h; h = h->next) {
+		char text[192];
+
+		if (h->brood)
+			brood_tick(h->brood);
+		if (!h->warm_deadline_ns || now < h->warm_deadline_ns)
+			continue;
+		h->warm_deadline_ns = 0;
+		snprintf(text, sizeof(text),
+			 "template \"%s\": not warm in time (warm_timeout_ms), its host was killed",
+			 h->template_name);
+		kill_host(h, -ETIMEDOUT, STEP_WARM, text);
+	}
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When a host dies its leaves become the keeper's children (it is their subreaper), zombies
+ * included, and its slots are in memory that the keeper shares: the keeper plays the host's part.
+ */
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "keeper/keeper.h"
+#include "wire/channel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* True if the pid is a child of this process, alive or not. */
+static bool is_child(pid_t pid)
+{
+	siginfo_t si;
+
+	return waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+static void adopt_leaf(struct host_process *h, uint32_t i)
+{
+	const struct registered *r = &h->registered[i];
+	const struct slot *s = &h->brood->slots[i];
+	struct connection *owner;
+	int pidfd;
+
+	/* The slot says whether it was reaped; the keeper's own register which process it is. */
+	if (r->pid == 0 || slot_state(s) == SLOT_FREE || s->serial != r->serial || !is_child(r->pid))
+		return;
+	pidfd = pidfd_open_pid(r->pid);
+	if (pidfd < 0 || brood_add(h->brood, r->serial, r->pid, pidfd) < 0) {
+		fd_close(pidfd);
+		return;
+	}
+	owner = slot_state(s) == SLOT_LAUNCHED ? peer_find(h->keeper, s->owner) : NULL;
+	pidfd = owner ? fd_dup_above(owner->identity.pidfd, 3) : -1;
+	if (pidfd >= 0)
+		brood_own(h->brood, s->owner, pidfd);
+	/* What the host was told by WATCH alone is in the slot too. */
+	if (s->deadline_ns && slot_state(s) == SLOT_LAUNCHED) {
+		struct leaf *l = &h->brood->leaves[i];
+
+		l->deadline_ns = s->deadline_ns;
+		l->grace_ms = s->grace_ms;
+		if (!h->brood->next_deadline || l->deadline_ns < h->brood->next_deadline)
+			h->brood->next_deadline = l->deadline_ns;
+	}
+}
+
+void orphans_adopt(struct host_process *h)
+{
+	struct keeper *k = h->keeper;
+	struct brood *b = calloc(1, sizeof(*b));
+
+	if (!b || brood_open(b, &k->poller, h->slots_fd, h->n_slots, NULL) < 0) {
+		log_line(LOG_ERR, "orphans-lost", "template=%s reason=\"out of memory\"", h->template_name);
+		free(b);
+		host_free(h);
+		return;
+	}
+	h->brood = b;
+	b->nofork = h->nofork;
+	b->nofork_by = h->nofork_by;
+	for (uint32_t i = 0; i < h->n_slots; i++)
+		adopt_leaf(h, i);
+	if (b->n_leaves == 0)
+		return; /* swept by the loop: a caller up the stack may still hold it */
+	log_line(LOG_NOTICE, "orphans-adopted", "template=%s leaves=%u", h->template_name, b->n_leaves);
+	h->start_id = 0;
+	broker_introduce(k, h);
+	if (k->stopping)
+		brood_stop(b, k->config->stop_timeout_ms);
+}
+
+void orphans_sweep(struct keeper *k)
+{
+	struct host_process *h = k->hosts, *next;
+
+	for (; h; h = next) {
+		next = h->next;
+		if (h->state == HOST_DEAD && h->brood && h->brood->n_leaves == 0)
+			host_free(h);
+	}
+}

@@ -164,6 +164,8 @@ struct broker {
 	struct held_take *takes;
 	uint32_t last_start;
 	size_t max_sessions, max_waiting; /* what the limit on descriptors allows */
+	uid_t own_uid; /* read before the sandbox, which refuses to tell */
+	gid_t own_gid;
 	uint32_t *own_groups; /* sorted */
 	size_t n_own_groups;
 };

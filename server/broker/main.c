@@ -22,11 +22,13 @@ static int compare_gids(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* As the keeper lists them: sorted. */
-static int read_own_groups(struct broker *b)
+/* As the keeper lists them: groups sorted. */
+static int read_own_credentials(struct broker *b)
 {
 	int n = getgroups(0, NULL);
 
+	b->own_uid = getuid();
+	b->own_gid = getgid();
 	if (n < 0)
 		return -errno;
 	b->own_groups = calloc((size_t)n + 1, sizeof(*b->own_groups));
@@ -79,7 +81,7 @@ int main(int argc, char **argv)
 	/* No ring in the sandbox: a filter cannot see through it. */
 	setenv("UV_USE_IO_URING", "0", 1);
 	setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 1);
-	if (read_own_groups(&b) < 0 || uv_loop_init(&b.loop) < 0 || closer_warm(&b) < 0 ||
+	if (read_own_credentials(&b) < 0 || uv_loop_init(&b.loop) < 0 || closer_warm(&b) < 0 ||
 	    keeper_link_open(&b) < 0) {
 		log_line(LOG_ERR, "set-up", "reason=\"out of memory or descriptors\"");
 		return 1;

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /*
  * Refills and teardowns are long unpreempted stretches: done inside a hand-out they cost it its
@@ -312,7 +311,7 @@ void pool_reconfigure(struct broker *b)
 		if (!t->prestart)
 			continue;
 		/* The user's own server: there are no other credentials than its own. */
-		p = pool_get(b, t->name, getuid(), getgid(), b->own_groups, b->n_own_groups);
+		p = pool_get(b, t->name, b->own_uid, b->own_gid, b->own_groups, b->n_own_groups);
 		if (p && !p->current)
 			start_host(p);
 	}

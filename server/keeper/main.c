@@ -308,7 +308,8 @@ static int set_up(struct keeper *k, const struct command *c, struct spawn_error 
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START, "PR_SET_CHILD_SUBREAPER");
 	/* Whoever may trace the keeper could take what it holds for others. */
-	prctl(PR_SET_DUMPABLE, k->options.system_mode ? 0 : 1);
+	if (k->options.system_mode)
+		prctl(PR_SET_DUMPABLE, 0);
 	r = poller_open(&k->poller);
 	if (r == 0)
 		r = watch_signals(k);

@@ -19,7 +19,7 @@
 
 #define RECORDS_BYTES(n, size) ((n) * (WIRE_RECORD_SIZE + (size)))
 /* READY and FAILED are far below; a leaf's user code cannot reach this socket. */
-#define ANSWER_MAX 256
+#define ANSWER_MAX     256
 #define AFTER_READY_MS 10000
 
 /* The descriptors of a body; slot 0 is kept for a sealed memfd. */
@@ -58,9 +58,10 @@ static int collect_fds(struct passing *p, const struct spawn_request *r, struct 
 	if (rc == 0)
 		p->fd[1 + p->n++] = p->cwd;
 	else if (!r->chdir || r->chdir[0] != '/')
-		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_CHDIR,
-				   "cannot open the working directory (an absolute directory for "
-				   "the child needs none)");
+		return error_errno(
+			err, rc, SPAWN_ORIGIN_CLIENT, STEP_CHDIR,
+			"cannot open the working directory%s",
+			rc == -EACCES || rc == -ENOENT ? " (give the child an absolute one)" : "");
 	rc = 0;
 	for (int fd = 0; rc == 0 && fd <= 2; fd++)
 		if (!is_asked_for(r, fd) && fcntl(fd, F_GETFD) >= 0)
@@ -69,7 +70,8 @@ static int collect_fds(struct passing *p, const struct spawn_request *r, struct 
 		rc = pass(p, r->fds[i].fd, r->fds[i].target);
 	if (rc < 0)
 		return error_set(err, rc, SPAWN_ORIGIN_CLIENT, STEP_FDS,
-				 "more than %d descriptors to pass, with 0, 1 and 2", WIRE_USER_FDS);
+				 "more than %d descriptors to pass, with 0, 1 and 2",
+				 WIRE_USER_FDS);
 	return 0;
 }
 
@@ -150,8 +152,8 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 		rc = caller_umask(&mask);
 		if (rc < 0)
 			return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
-					   "cannot read the umask from /proc/thread-self/status "
-					   "(spawn_request_umask() needs no /proc)");
+					   "cannot read the umask from /proc/thread-self/status%s",
+					   rc == -ENOENT ? " (give one in the request)" : "");
 	}
 	rc = request_environment(r, &env);
 	if (rc == -ENOMEM)
@@ -165,7 +167,8 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	data = malloc(size);
 	if (!data) {
 		strings_free(&env);
-		return error_errno(err, -ENOMEM, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make the request");
+		return error_errno(err, -ENOMEM, SPAWN_ORIGIN_CLIENT, STEP_BODY,
+				   "make the request");
 	}
 	frame_begin(&f, data, size, MSG_BODY, 0);
 	frame_u32(&f, REC_FLAGS, p->cwd >= 0 ? FLAG_CWD : 0);
@@ -185,7 +188,8 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	rc = frame_finish(&f);
 	if (rc < 0 || rc > WIRE_SEALED_MAX)
 		return error_set(err, -E2BIG, SPAWN_ORIGIN_CLIENT, STEP_BODY,
-				 "the request has %zu bytes and may have %d", size, WIRE_SEALED_MAX);
+				 "the request has %zu bytes and may have %d", size,
+				 WIRE_SEALED_MAX);
 	*ret_data = take_pointer(&data);
 	return rc;
 }
@@ -292,7 +296,8 @@ void body_drain(struct body *body)
 
 		if (n == -EAGAIN)
 			return;
-		/* The leaf left with something unread: what it said is still in the queue behind. */
+		/* The leaf left with something unread: what it said is still in the queue behind.
+		 */
 		if (n == -ECONNRESET)
 			continue;
 		if (n > 0 && message_decode(buf, (size_t)n, PEER_LEAF, PEER_CLIENT, STATE_OPEN,

@@ -10,8 +10,8 @@
 #include "wire/message.h"
 
 struct body {
-	int fd; /* the caller's end; -1 when nothing more will come */
-	bool ready, failed, over; /* READY came, FAILED came, end of file was seen */
+	int fd;				/* the caller's end; -1 when nothing more will come */
+	bool ready, failed, over;	/* READY came, FAILED came, end of file was seen */
 	uint8_t token[WIRE_TOKEN_SIZE]; /* of READY */
 	uint64_t launched, prepared;	/* TIMES of READY */
 	uint32_t step, code, index;	/* of FAILED; code is a positive errno */

@@ -103,7 +103,8 @@ static int no_server(const char *path, int code, struct spawn_error *err)
 	if (strcmp(path, SYSTEM_SOCKET) == 0)
 		return error_set(err, code, SPAWN_ORIGIN_CLIENT, STEP_CONNECT,
 				 "no server at %s (start one: systemctl start spawnd, or spawnd "
-				 "--system)", path);
+				 "--system)",
+				 path);
 	return error_set(err, code, SPAWN_ORIGIN_CLIENT, STEP_CONNECT,
 			 "no server at %s (start one: spawnd --socket %s)", path, path);
 }
@@ -118,15 +119,18 @@ static int check_directory(const char *dir, int fd, struct spawn_error *err)
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
-		return error_errno(err, -errno, SPAWN_ORIGIN_CLIENT, STEP_CONNECT, "look at %s", dir);
+		return error_errno(err, -errno, SPAWN_ORIGIN_CLIENT, STEP_CONNECT, "look at %s",
+				   dir);
 	if (!is_trusted(st.st_uid))
 		return error_set(err, -EACCES, SPAWN_ORIGIN_CLIENT, STEP_CONNECT,
 				 "%s belongs to uid %u, not to you or root: its server is not "
-				 "trusted", dir, (unsigned)st.st_uid);
+				 "trusted",
+				 dir, (unsigned)st.st_uid);
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return error_set(err, -EACCES, SPAWN_ORIGIN_CLIENT, STEP_CONNECT,
 				 "others may write to %s (mode 0%o): its server is not trusted "
-				 "(chmod go-w it)", dir, (unsigned)st.st_mode & 07777);
+				 "(chmod go-w it)",
+				 dir, (unsigned)st.st_mode & 07777);
 	return 0;
 }
 

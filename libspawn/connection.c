@@ -83,7 +83,8 @@ void connection_unref(struct connection *c)
 	free(c);
 }
 
-/* Those of parents, after a fork: never used again, but reachable: leak checkers see it is meant. */
+/* Those of parents, after a fork: never used again, but reachable: leak checkers see it is meant.
+ */
 static _Atomic(struct connection *) abandoned;
 
 void connection_abandon(struct connection *c)
@@ -95,9 +96,9 @@ void connection_abandon(struct connection *c)
 		;
 
 	/*
-	 * close, not shutdown: the socket is the parent's. What we see of its memory may be a moment
-	 * younger than what we see of its descriptors, so the number is believed only if it is
-	 * that socket. The reserve is a duplicate of it.
+	 * close, not shutdown: the socket is the parent's. What we see of its memory may be a
+	 * moment younger than what we see of its descriptors, so the number is believed only if it
+	 * is that socket. The reserve is a duplicate of it.
 	 */
 	if (c->fd >= 0 && fstat(c->fd, &st) == 0 && st.st_ino == c->ino)
 		fd_close(c->fd);
@@ -141,7 +142,8 @@ static int follow(struct connection *c, const void *on, uint64_t deadline)
 	*c->waiters_end = &self;
 	c->waiters_end = &self.next;
 	if (deadline) {
-		struct timespec until = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)};
+		struct timespec until = {(time_t)(deadline / NS_PER_S),
+					 (long)(deadline % NS_PER_S)};
 
 		pthread_cond_timedwait(&self.changed, &c->lock, &until);
 	} else {
@@ -308,7 +310,8 @@ int connection_send_anew(struct connection *c, struct frame *f, int fd, bool pat
 		if (r == -EAGAIN && !patient)
 			return error_set(err, r, SPAWN_ORIGIN_CLIENT, STEP_SEND,
 					 "the server at %s does not keep up: try again when its "
-					 "socket is writable", c->path);
+					 "socket is writable",
+					 c->path);
 		if (r == -ETOOMANYREFS)
 			return error_set(err, -EAGAIN, SPAWN_ORIGIN_CLIENT, STEP_SEND,
 					 "too many descriptors of this user are in flight: try "
@@ -407,15 +410,22 @@ static void reconnect(struct connection *c, uint64_t deadline)
 	connection_wake(c, NULL);
 }
 
-/* A broker that dies between our connect() and its WELCOME is replaced within milliseconds. */
-static bool try_again(struct connection *c, unsigned *tries)
+/*
+ * A broker that dies between our connect() and its WELCOME is replaced, within milliseconds at
+ * first and less eagerly when it keeps dying. A server that has never welcomed us gets less
+ * patience.
+ */
+static bool try_again(struct connection *c, unsigned *tries, uint64_t deadline)
 {
 	static const int pause_ms[] = {1, 10, 50, 250};
+	const unsigned n = sizeof(pause_ms) / sizeof(pause_ms[0]);
+	const unsigned most = c->welcomed ? n + HELLO_TIMEOUT_MS / pause_ms[n - 1] : n;
+	int pause = pause_ms[*tries < n ? *tries : n - 1], left = clock_poll_timeout(deadline);
 
-	if (c->failure.code != -ECONNRESET || *tries == sizeof(pause_ms) / sizeof(pause_ms[0]))
+	if (c->failure.code != -ECONNRESET || (*tries)++ == most)
 		return false;
 	connection_unlock(c);
-	poll(NULL, 0, pause_ms[(*tries)++]);
+	poll(NULL, 0, left >= 0 && left < pause ? left : pause);
 	connection_lock(c);
 	return true;
 }
@@ -429,7 +439,7 @@ int connection_open(struct connection *c, uint64_t deadline, struct spawn_error 
 		if (c->state == CONNECTION_OPEN)
 			return 0;
 		if (c->failures != seen) {
-			if (!try_again(c, &tries)) {
+			if (!try_again(c, &tries, deadline)) {
 				if (err)
 					*err = c->failure;
 				return c->failure.code;

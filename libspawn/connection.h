@@ -77,16 +77,17 @@ struct connection {
 
 	uint32_t last_id, hello_id;
 	uint64_t hello_deadline;
-	uint64_t losses;	    /* how often the connection was lost */
-	uint64_t failures;	    /* how often connecting failed */
-	struct spawn_error failure; /* the last one */
+	bool welcomed;		      /* ever */
+	uint64_t losses;	      /* how often the connection was lost */
+	uint64_t failures;	      /* how often connecting failed */
+	struct spawn_error failure;   /* the last one */
 	struct spawn_error complaint; /* ERROR with id 0: why the server is about to close */
 
 	struct call_queue calls;     /* in flight */
 	struct call_queue completed; /* submits to be told, without the lock */
 	struct call_queue undecided; /* submits that were in flight when the connection was lost */
 	struct spawn_proc *procs[PROC_BUCKETS]; /* by serial; those whose record is the server's */
-	bool owed; /* a RELEASE or TAKE could not be sent yet */
+	bool owed;				/* a RELEASE or TAKE could not be sent yet */
 	struct spawn_proc *released, **released_end; /* in the order of their RELEASE */
 	uint64_t sends; /* calls and RELEASEs of this connection so far, in order */
 
@@ -142,7 +143,8 @@ void connection_lost(struct connection *c, const struct spawn_error *why);
 void connection_wake(struct connection *c, const void *on); /* NULL: everybody */
 
 uint32_t call_number(struct connection *c); /* an id for the next call */
-/* Once it is sent, before the lock is let go: a call that was not sent is not lost with its connection. */
+/* Once it is sent, before the lock is let go: a call that was not sent is not lost with its
+ * connection. */
 void call_add(struct connection *c, struct call *call);
 struct call *call_find(struct connection *c, uint32_t id);
 void call_remove(struct connection *c, struct call *call);

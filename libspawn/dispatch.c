@@ -30,6 +30,7 @@ static void on_welcome(struct connection *c, const struct message *m)
 	c->server_mode = message_u32(m, REC_MODE);
 	c->keeper_pid = (pid_t)message_u32(m, REC_PID);
 	c->state = CONNECTION_OPEN;
+	c->welcomed = true;
 	procs_take(c);
 	connection_wake(c, NULL);
 }

@@ -33,9 +33,8 @@ int spawn_exit_signal(const struct spawn_exit *end)
 {
 	if (!end->known)
 		return 0;
-	return end->record.code == CLD_KILLED || end->record.code == CLD_DUMPED
-		       ? end->record.status
-		       : 0;
+	return end->record.code == CLD_KILLED || end->record.code == CLD_DUMPED ? end->record.status
+										: 0;
 }
 
 bool spawn_exit_core(const struct spawn_exit *end)

@@ -50,7 +50,8 @@ struct spawn_proc *proc_new(struct connection *c);
 
 /* All below: with the connection's lock. */
 
-/* The server gave it to us: by STARTED, or TAKEN. Takes pidfd. May free a proc that the user freed. */
+/* The server gave it to us: by STARTED, or TAKEN. Takes pidfd. May free a proc that the user freed.
+ */
 void proc_hold(struct connection *c, struct spawn_proc *p, const struct message *m, int pidfd);
 /* Enters one of which only the token is known, to be taken. */
 void proc_add_untaken(struct connection *c, struct spawn_proc *p,

@@ -16,9 +16,9 @@
 #define TEMPLATE_NAME_MAX 64
 
 /* Latches: the first mistake is the one that the start tells. */
-#define MISTAKE(request, negative, ...)                                                            \
-	((request)->error.code ? (negative)                                                        \
-			       : error_set(&(request)->error, (negative), SPAWN_ORIGIN_CLIENT,     \
+#define MISTAKE(request, negative, ...)                                                        \
+	((request)->error.code ? (negative)                                                    \
+			       : error_set(&(request)->error, (negative), SPAWN_ORIGIN_CLIENT, \
 					   STEP_REQUEST, __VA_ARGS__))
 
 static int no_memory(struct spawn_request *r)
@@ -239,8 +239,10 @@ int spawn_request_open(struct spawn_request *r, int target, const char *path, in
 	if (target < 0)
 		return MISTAKE(r, -EBADF, "'%s' cannot be opened as descriptor %d", path, target);
 	if (flags & O_CLOEXEC)
-		return MISTAKE(r, -EINVAL, "'%s': a descriptor that the child keeps cannot be "
-			       "O_CLOEXEC", path);
+		return MISTAKE(r, -EINVAL,
+			       "'%s': a descriptor that the child keeps cannot be "
+			       "O_CLOEXEC",
+			       path);
 	more = reallocarray(r->opens, r->n_opens + 1, sizeof(*more));
 	if (!more)
 		return no_memory(r);

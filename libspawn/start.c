@@ -137,7 +137,8 @@ static int start(struct connection *c, struct spawn_request *request, struct cal
 
 	connection_lock(c);
 	r = ask(c, call, request, leaf_fd, err);
-	/* The leaf's end is the leaf's alone now: with a copy here its end of file would not come. */
+	/* The leaf's end is the leaf's alone now: with a copy here its end of file would not come.
+	 */
 	fd_close(leaf_fd);
 	while (r == 0 && !call->done)
 		connection_turn(c, call, 0);

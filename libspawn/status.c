@@ -32,7 +32,8 @@ static void tell_template(const struct spawn_status_calls *calls, const struct m
 		.name = message_string(m, REC_TEMPLATE, name, sizeof(name)),
 		.lane = NAME_OF(lanes, message_u32(m, REC_LANE)),
 		.state = NAME_OF(template_states, message_u32(m, REC_STATE)),
-		.nofork = nofork_describe(message_u32(m, REC_NOFORK), message_u32(m, REC_NOFORK_BY)),
+		.nofork =
+			nofork_describe(message_u32(m, REC_NOFORK), message_u32(m, REC_NOFORK_BY)),
 		.reason = message_string(m, REC_REASON, reason, sizeof(reason)),
 		.tail = message_string(m, REC_TAIL, tail, sizeof(tail)),
 		.generation = message_u64(m, REC_GENERATION),
@@ -57,7 +58,8 @@ static void tell_leaf(const struct spawn_status_calls *calls, const struct messa
 		.size = sizeof(status),
 		.template_name = message_string(m, REC_TEMPLATE, name, sizeof(name)),
 		.state = NAME_OF(leaf_states, message_u32(m, REC_STATE)),
-		.nofork = nofork_describe(message_u32(m, REC_NOFORK), message_u32(m, REC_NOFORK_BY)),
+		.nofork =
+			nofork_describe(message_u32(m, REC_NOFORK), message_u32(m, REC_NOFORK_BY)),
 		.serial = message_u64(m, REC_SERIAL),
 		.pid = (pid_t)message_u32(m, REC_PID),
 		.uid = (uid_t)message_u32(m, REC_UID),

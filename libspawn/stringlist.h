@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* stringlist.h - strings one behind the other, each ended by NUL: how argv and environment travel. */
+/* stringlist.h - strings one behind the other, each ended by NUL: how argv and environment travel.
+ */
 #ifndef LIBSPAWN_STRINGLIST_H
 #define LIBSPAWN_STRINGLIST_H
 

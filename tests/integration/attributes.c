@@ -35,8 +35,8 @@ static void start(void)
 static void stop(void)
 {
 	spawn_client_close(client);
+	fini_expect(rmdir(dir) == 0, "%s is not empty", dir);
 	server_stop(&server);
-	cr_expect_eq(rmdir(dir), 0, "%s is not empty", dir);
 }
 
 TestSuite(attributes, .init = start, .fini = stop, .timeout = 60);

@@ -26,7 +26,8 @@ static void start(void)
 static void stop(void)
 {
 	unlink(path);
-	cr_expect_eq(rmdir(dir), 0, "%s is not empty", dir);
+	fini_expect(rmdir(dir) == 0, "%s is not empty", dir);
+	fini_end();
 }
 
 TestSuite(daemon, .init = start, .fini = stop, .timeout = 60);

@@ -39,7 +39,8 @@ static void stop(void)
 {
 	fd_close(listening);
 	unlink(path);
-	cr_expect_eq(rmdir(dir), 0);
+	fini_expect(rmdir(dir) == 0, "%s is not empty", dir);
+	fini_end();
 }
 
 TestSuite(rogue, .init = start, .fini = stop, .timeout = 60);

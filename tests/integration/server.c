@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,7 +253,33 @@ static void remove_dir(const struct server *s)
 	}
 }
 
-void server_census(struct server *s)
+static bool fini_failed;
+
+void fini_expect(bool holds, const char *format, ...)
+{
+	va_list args;
+
+	if (holds)
+		return;
+	fini_failed = true;
+	fputs("after the test: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+void fini_end(void)
+{
+	if (!fini_failed)
+		return;
+	fflush(stderr);
+	prctl(PR_SET_DUMPABLE, 0); /* no core: it is no crash */
+	abort();
+}
+
+/* After the end: nothing is left. Removes the directory. */
+static void census(struct server *s)
 {
 	struct census_process left[16];
 	char run[96];
@@ -271,10 +298,10 @@ void server_census(struct server *s)
 	remove_dir(s);
 	s->notify = fd_close(s->notify);
 	fds = census_fds(getpid());
-	cr_expect_eq(n, 0, "%zu processes are left", n);
-	cr_expect_eq(files, 0, "%d files are left in the runtime directory", files);
-	cr_expect_eq(rmdir(s->dir), 0, "the temporary directory is not empty");
-	cr_expect_eq(fds, s->fds_before, "%d descriptors before, %d after", s->fds_before, fds);
+	fini_expect(n == 0, "%zu processes are left", n);
+	fini_expect(files == 0, "%d files are left in the runtime directory", files);
+	fini_expect(rmdir(s->dir) == 0, "the temporary directory is not empty");
+	fini_expect(fds == s->fds_before, "%d descriptors before, %d after", s->fds_before, fds);
 	s->dir[0] = '\0';
 }
 
@@ -288,10 +315,11 @@ void server_stop(struct server *s)
 			status = server_await_end(s);
 		else
 			server_kill(s);
-		cr_expect_eq(status, 0, "the server ended with %d", status);
+		fini_expect(status == 0, "the server ended with %d", status);
 	}
-	server_census(s);
+	census(s);
 	kill_descendants();
+	fini_end();
 }
 
 struct spawn_client *server_client(const struct server *s)

@@ -9,7 +9,8 @@
  *
  * server_stop() asserts more than it does: that the server ended 0 at SIGTERM, that no process of
  * its is left, that its socket and files are gone, and that the test has as many descriptors as
- * before. All functions assert and do not return failures.
+ * before. All functions assert and do not return failures. It is for a .fini, and the last thing in
+ * it.
  */
 #ifndef TEST_SERVER_H
 #define TEST_SERVER_H
@@ -73,8 +74,10 @@ int server_terminate(struct server *s);
 int server_await_end(struct server *s);
 /* SIGKILL to the keeper and waits until all that descended from it is over. */
 void server_kill(struct server *s);
-/* After the end: nothing is left. Removes the directory. */
-void server_census(struct server *s);
+/* For a suite's .fini, where Criterion prints a failed assertion and lets the test pass: says what
+ * was expected, and ends the process by a signal when the fini is over (fini_end()). */
+void fini_expect(bool holds, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void fini_end(void);
 /* Sends sig to the keeper by its pidfd. */
 void server_signal(struct server *s, int sig);
 /* Waits for a datagram at the notification socket that holds the text. */

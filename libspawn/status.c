@@ -23,6 +23,14 @@ static const char *const leaf_states[] = {
 	[LEAF_OVER] = "over",
 };
 
+/* By whom is known once the template is warm; before, only what. */
+static const char *promised(unsigned level, unsigned enforcer)
+{
+	const char *name = nofork_level_name(level);
+
+	return enforcer == NOFORK_BY_NOBODY && name ? name : nofork_describe(level, enforcer);
+}
+
 static void tell_template(const struct spawn_status_calls *calls, const struct message *m,
 			  void *user)
 {
@@ -32,8 +40,7 @@ static void tell_template(const struct spawn_status_calls *calls, const struct m
 		.name = message_string(m, REC_TEMPLATE, name, sizeof(name)),
 		.lane = NAME_OF(lanes, message_u32(m, REC_LANE)),
 		.state = NAME_OF(template_states, message_u32(m, REC_STATE)),
-		.nofork =
-			nofork_describe(message_u32(m, REC_NOFORK), message_u32(m, REC_NOFORK_BY)),
+		.nofork = promised(message_u32(m, REC_NOFORK), message_u32(m, REC_NOFORK_BY)),
 		.reason = message_string(m, REC_REASON, reason, sizeof(reason)),
 		.tail = message_string(m, REC_TAIL, tail, sizeof(tail)),
 		.generation = message_u64(m, REC_GENERATION),

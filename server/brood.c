@@ -238,6 +238,8 @@ static void leaf_over(struct watch *w, uint32_t events)
 		reap(b, l, false); /* parked, and nobody to whom it could have been handed */
 	} else {
 		tell_exit(b, l);
+		if (b->ending)
+			reap(b, l, false);
 	}
 }
 
@@ -437,10 +439,15 @@ static void receive(struct watch *w, uint32_t events)
 
 void brood_stop(struct brood *b, uint64_t grace_ms)
 {
-	b->stopping = true;
-	for (uint32_t i = 0; i < b->n_slots; i++)
-		if (b->leaves[i].pid && leaf_launched(&b->leaves[i]))
-			end_leaf(b, &b->leaves[i], grace_ms);
+	b->stopping = b->ending = true;
+	for (uint32_t i = 0; i < b->n_slots; i++) {
+		struct leaf *l = &b->leaves[i];
+
+		if (l->pid && l->over)
+			reap(b, l, false); /* told when it ended */
+		else if (l->pid && leaf_launched(l))
+			end_leaf(b, l, grace_ms);
+	}
 }
 
 void brood_tick(struct brood *b)

@@ -53,6 +53,7 @@ struct brood {
 	struct owner *owners;
 	uint64_t next_deadline; /* 0: none */
 	bool warm, stopping;
+	bool ending; /* the server stops: what was told need not be kept */
 	uint32_t nofork, nofork_by; /* of the template: told at the end of a list */
 };
 
@@ -74,7 +75,10 @@ void brood_resume(struct brood *b, int channel);
 void brood_own(struct brood *b, uint64_t owner, int pidfd);
 /* To the broker, if there is one. */
 void brood_send(struct brood *b, struct frame *f, const int *fds, size_t n_fds);
-/* TERM to every launched leaf, KILL after the grace. */
+/*
+ * The server stops: TERM to every launched leaf, KILL after the grace. A record is reaped once it
+ * was told: its owner reads it from its socket. May be repeated, for leaves launched meanwhile.
+ */
 void brood_stop(struct brood *b, uint64_t grace_ms);
 /* Acts on the deadlines that have passed; call after poller_run(). */
 void brood_tick(struct brood *b);

@@ -51,8 +51,6 @@ static void handle_table(struct broker *b, const struct message *m, struct fds *
 	struct spawn_error err;
 	struct config *config;
 	char quoted[SPAWN_ERROR_TEXT * 2];
-	uint8_t buf[32];
-	struct frame f;
 
 	if (config_read(fds->fd[0], &config, &err) < 0) {
 		log_line(LOG_ERR, "table-refused", "reason=%s",
@@ -64,6 +62,14 @@ static void handle_table(struct broker *b, const struct message *m, struct fds *
 	config_free(b->config);
 	b->config = config;
 	b->table_id = message_u64(m, REC_TABLE);
+}
+
+/* Only now is it known what a changed table changes, and which templates have no host. */
+static void handle_told(struct broker *b)
+{
+	uint8_t buf[32];
+	struct frame f;
+
 	pool_reconfigure(b);
 	if (b->serving)
 		return;
@@ -77,6 +83,9 @@ static void handle(struct broker *b, const struct message *m, struct fds *fds)
 	switch (m->type) {
 	case MSG_TABLE:
 		handle_table(b, m, fds);
+		break;
+	case MSG_TOLD:
+		handle_told(b);
 		break;
 	case MSG_PEER:
 		session_open(b, m, fds);

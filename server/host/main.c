@@ -223,6 +223,8 @@ static int serve(struct host *h)
 		if (r < 0)
 			return r;
 		brood_tick(&h->brood);
+		if (h->brood.ending)
+			brood_stop(&h->brood, h->stop_grace_ms);
 	}
 	return 0;
 }

@@ -104,7 +104,7 @@ void broker_introduce(struct keeper *k, struct host_process *h)
 		pidfd_signal(h->pidfd.fd, SIGKILL); /* it reads nothing any more */
 }
 
-static void send_table(struct keeper *k)
+void broker_tell(struct keeper *k, bool hosts_too)
 {
 	uint8_t buf[64];
 	struct frame f;
@@ -112,6 +112,13 @@ static void send_table(struct keeper *k)
 	frame_begin(&f, buf, sizeof(buf), MSG_TABLE, 0);
 	frame_u64(&f, REC_TABLE, k->table_id);
 	broker_send(k, &f, &k->table_fd, 1);
+	for (struct host_process *h = hosts_too ? k->hosts : NULL; h; h = h->next)
+		if (h->pid || h->brood) {
+			h->start_id = 0; /* of a broker that is gone */
+			broker_introduce(k, h);
+		}
+	frame_begin(&f, buf, sizeof(buf), MSG_TOLD, 0);
+	broker_send(k, &f, NULL, 0);
 }
 
 static void handle_start(struct keeper *k, const struct message *m)
@@ -277,12 +284,7 @@ int broker_start(struct keeper *k, struct spawn_error *err)
 	b->restart_ns = 0;
 	b->serving = false;
 	broker_watch(k);
-	send_table(k);
-	for (struct host_process *h = k->hosts; h; h = h->next)
-		if (h->pid || h->brood) {
-			h->start_id = 0; /* of a broker that is gone */
-			broker_introduce(k, h);
-		}
+	broker_tell(k, true);
 	return 0;
 }
 

@@ -110,16 +110,6 @@ int configuration_load(struct keeper *k, struct spawn_error *err)
 	return r < 0 ? r : accept_table(k, &table, err);
 }
 
-static void tell_broker(struct keeper *k)
-{
-	uint8_t buf[64];
-	struct frame f;
-
-	frame_begin(&f, buf, sizeof(buf), MSG_TABLE, 0);
-	frame_u64(&f, REC_TABLE, k->table_id);
-	broker_send(k, &f, &k->table_fd, 1);
-}
-
 static void reload_over(struct watch *w, uint32_t events)
 {
 	struct keeper *k = watch_owner(w, struct keeper, reload_pidfd);
@@ -142,7 +132,7 @@ static void reload_over(struct watch *w, uint32_t events)
 		return;
 	}
 	log_line(LOG_INFO, "reloaded", "templates=%zu", k->config->n_templates);
-	tell_broker(k);
+	broker_tell(k, false);
 	sd_notifyf(0, "READY=1\nSTATUS=Serving %zu templates at %s", k->config->n_templates,
 		   k->options.socket);
 }

@@ -49,8 +49,14 @@ void history_failure(struct history *r, const struct host_process *h)
 		ms *= 2;
 	if (ms > BACKOFF_MAX_MS)
 		ms = BACKOFF_MAX_MS;
+	/*
+	 * Once, a host that somebody else killed (an administrator, the kernel out of memory) is
+	 * simply replaced; its template has shown no fault yet.
+	 */
+	if (h->killed && r->failures == 0)
+		ms = 0;
 	r->failures++;
-	r->retry_ns = clock_now() + ms * NS_PER_MS;
+	r->retry_ns = ms ? clock_now() + ms * NS_PER_MS : 0;
 	r->code = h->reason_code;
 	r->step = h->reason_step;
 	memcpy(r->reason, h->reason, sizeof(r->reason));

@@ -297,6 +297,7 @@ static void host_over(struct watch *w, uint32_t events)
 	}
 	if (h->output.fd >= 0)
 		read_output(h);
+	h->killed = !h->reason[0] && si.si_code == CLD_KILLED && si.si_status == SIGKILL;
 	describe_end(h, &si);
 	close_watch(k, &h->pidfd);
 	close_watch(k, &h->channel);
@@ -307,7 +308,8 @@ static void host_over(struct watch *w, uint32_t events)
 
 		if (r) {
 			history_failure(r, h);
-			retry_ms = (r->retry_ns - clock_now()) / NS_PER_MS + 1;
+			if (r->retry_ns)
+				retry_ms = (r->retry_ns - clock_now()) / NS_PER_MS + 1;
 		}
 	}
 	if (before != HOST_STOPPING)
@@ -495,6 +497,8 @@ void host_tick(struct keeper *k, uint64_t now)
 
 		if (h->brood)
 			brood_tick(h->brood);
+		if (h->brood && h->brood->ending)
+			brood_stop(h->brood, k->config->stop_timeout_ms);
 		if (!h->warm_deadline_ns || now < h->warm_deadline_ns)
 			continue;
 		h->warm_deadline_ns = 0;

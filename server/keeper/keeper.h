@@ -76,6 +76,7 @@ struct host_process {
 	uint32_t start_id; /* of the START_HOST that asked for it */
 	uint64_t started_ns, warm_deadline_ns, kill_deadline_ns;
 	char reason[1024];
+	bool killed; /* by SIGKILL, and not by the keeper */
 	int reason_code;
 	unsigned reason_step;
 	char tail[TAIL_SIZE]; /* the last of its stdout and stderr */
@@ -150,6 +151,8 @@ void broker_watch(struct keeper *k);
 void broker_send(struct keeper *k, struct frame *f, const int *fds, size_t n_fds);
 /* Gives broker and host a channel to each other. */
 void broker_introduce(struct keeper *k, struct host_process *h);
+/* The table, to a new broker every host too, and that this was all. */
+void broker_tell(struct keeper *k, bool hosts_too);
 void broker_stop(struct keeper *k);
 
 /* host.c */

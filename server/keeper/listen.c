@@ -27,7 +27,7 @@ static void split_path(const char *path, char *directory, size_t size, const cha
 {
 	const char *slash = strrchr(path, '/'); /* absolute: there is one */
 
-	snprintf(directory, size, "%.*s", (int)(slash - path ? slash - path : 1), path);
+	snprintf(directory, size, "%.*s", slash > path ? (int)(slash - path) : 1, path);
 	*ret_name = slash + 1;
 }
 

@@ -101,9 +101,9 @@ void server_prepare(struct server *s, const char *config)
 	s->notify = notify_socket(s);
 }
 
-static _Noreturn void exec_server(const struct server *s, int log)
+static _Noreturn void exec_server(const struct server *s, const char *binary,
+				  const char *template_dir, int log)
 {
-	const char *binary = env("SPAWND");
 	char notify[112];
 
 	snprintf(notify, sizeof(notify), "%s/notify", s->dir);
@@ -119,20 +119,22 @@ static _Noreturn void exec_server(const struct server *s, int log)
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
 	execl(binary, binary, "--user", "--config", s->config, "--socket", s->socket,
-	      "--template-dir", env("TEMPLATE_DIR"), (char *)NULL);
+	      "--template-dir", template_dir, (char *)NULL);
 	dprintf(2, "%s: %s\n", binary, strerror(errno));
 	_exit(127);
 }
 
 void server_launch(struct server *s)
 {
+	/* Looked up here: a child of fork may not assert. */
+	const char *binary = env("SPAWND"), *template_dir = env("TEMPLATE_DIR");
 	_cleanup_close_ int log = open(s->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
 	cr_assert_geq(log, 0);
 	s->pid = fork();
 	cr_assert_geq(s->pid, 0);
 	if (s->pid == 0)
-		exec_server(s, log);
+		exec_server(s, binary, template_dir, log);
 	s->pidfd = pidfd_open_pid(s->pid);
 	cr_assert_geq(s->pidfd, 0);
 }

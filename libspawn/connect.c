@@ -106,7 +106,7 @@ static int no_server(const char *path, int code, struct spawn_error *err)
 				 "--system)",
 				 path);
 	return error_set(err, code, SPAWN_ORIGIN_CLIENT, STEP_CONNECT,
-			 "no server at %s (start one: spawnd --socket %s)", path, path);
+			 "no server at %s (start one: spawnd --user --socket=%s)", path, path);
 }
 
 static bool is_trusted(uid_t uid)

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "client.h"
+#include "exit.h"
 #include "proc.h"
 #include "request.h"
 
@@ -14,6 +15,7 @@
 
 /* How long the outcome of a request is looked for when the connection was lost: by a thread that
  * waits for just that, and by one that has others to serve. */
+#define START_TRIES 3
 #define LOST_MS	       10000
 #define LOST_SUBMIT_MS 1000
 
@@ -113,6 +115,19 @@ static int decide(struct connection *c, const struct call *call, struct spawn_re
 			 p->body.ready ? "runs without a record" : "may have been started");
 }
 
+/* It died while it was parked, with the launch unread: nothing at all was done for the request. */
+static bool never_launched(struct spawn_proc *p)
+{
+	struct spawn_exit *end;
+	bool never;
+
+	if (spawn_proc_wait(p, LOST_SUBMIT_MS, &end) < 0)
+		return false;
+	never = end->known && end->record.launched_ns == 0;
+	spawn_exit_free(end);
+	return never;
+}
+
 /* Handed to a leaf: waits until it is what was asked for. Without the lock. */
 static int confirm(struct spawn_proc *p, struct spawn_request *request, struct spawn_error *err)
 {
@@ -122,6 +137,9 @@ static int confirm(struct spawn_proc *p, struct spawn_request *request, struct s
 		return body_error(&p->body, request, err);
 	if (p->body.ready)
 		return 0;
+	if (p->body.over && never_launched(p))
+		return error_set(err, -ECONNRESET, SPAWN_ORIGIN_WIRE, STEP_START,
+				 "the leaf died before the request reached it: try again");
 	if (p->body.over)
 		return error_set(err, -ECONNRESET, SPAWN_ORIGIN_LEAF, STEP_START,
 				 "the leaf (pid %d) ended before it was what was asked for",
@@ -155,31 +173,50 @@ static int start(struct connection *c, struct spawn_request *request, struct cal
 	return r < 0 ? r : confirm(call->proc, request, err);
 }
 
+static int attempt(struct connection *c, struct spawn_request *request, uint64_t requested,
+		   struct spawn_proc **ret, struct spawn_error *err)
+{
+	struct call call = {.kind = CALL_SPAWN};
+	int leaf_fd, r = prepare(c, request, requested, &call.proc, &leaf_fd, err);
+
+	if (r < 0)
+		return r;
+	r = start(c, request, &call, leaf_fd, err);
+	if (r < 0) {
+		spawn_proc_free(call.proc);
+		return r;
+	}
+	connection_lock(c);
+	proc_read_body(call.proc); /* the times */
+	body_close(&call.proc->body);
+	connection_unlock(c);
+	*ret = call.proc;
+	return 0;
+}
+
 int spawn_process(struct spawn_client *client, struct spawn_request *request,
 		  struct spawn_proc **ret, struct spawn_error *err)
 {
 	uint64_t requested = clock_now();
 	_uncancellable_ cancel = cancel_off();
-	struct call call = {.kind = CALL_SPAWN};
+	struct spawn_error why;
 	struct connection *c;
-	int r, leaf_fd;
+	int r = client_enter(client, &c, err);
 
-	r = client_enter(client, &c, err);
 	if (r < 0)
 		return r;
-	r = prepare(c, request, requested, &call.proc, &leaf_fd, err);
-	if (r == 0) {
-		r = start(c, request, &call, leaf_fd, err);
-		if (r == 0) {
-			connection_lock(c);
-			proc_read_body(call.proc); /* the times */
-			body_close(&call.proc->body);
-			connection_unlock(c);
-			*ret = call.proc;
-		} else {
-			spawn_proc_free(call.proc);
-		}
+	/*
+	 * A server that was lost with the request still in its hands, as the end of the body socket
+	 * proves, has started nothing, nor has a leaf that died before it was launched: asking again
+	 * cannot start it twice.
+	 */
+	for (int tries = 0; tries < START_TRIES; tries++) {
+		r = attempt(c, request, requested, ret, &why);
+		if (r != -ECONNRESET || why.origin != SPAWN_ORIGIN_WIRE)
+			break;
 	}
+	if (r < 0 && err)
+		*err = why;
 	connection_unref(c);
 	return r;
 }

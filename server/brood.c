@@ -437,15 +437,22 @@ static void receive(struct watch *w, uint32_t events)
 	fds_close(&fds);
 }
 
+void brood_forget_records(struct brood *b)
+{
+	b->ending = true;
+	for (uint32_t i = 0; i < b->n_slots; i++)
+		if (b->leaves[i].pid && b->leaves[i].over)
+			reap(b, &b->leaves[i], false); /* told when it ended */
+}
+
 void brood_stop(struct brood *b, uint64_t grace_ms)
 {
-	b->stopping = b->ending = true;
+	b->stopping = true;
+	brood_forget_records(b);
 	for (uint32_t i = 0; i < b->n_slots; i++) {
 		struct leaf *l = &b->leaves[i];
 
-		if (l->pid && l->over)
-			reap(b, l, false); /* told when it ended */
-		else if (l->pid && leaf_launched(l))
+		if (l->pid && leaf_launched(l))
 			end_leaf(b, l, grace_ms);
 	}
 }

@@ -53,7 +53,7 @@ struct brood {
 	struct owner *owners;
 	uint64_t next_deadline; /* 0: none */
 	bool warm, stopping;
-	bool ending; /* the server stops: what was told need not be kept */
+	bool ending; /* nobody will ask for a record any more: reaped once it was told */
 	uint32_t nofork, nofork_by; /* of the template: told at the end of a list */
 };
 
@@ -75,9 +75,11 @@ void brood_resume(struct brood *b, int channel);
 void brood_own(struct brood *b, uint64_t owner, int pidfd);
 /* To the broker, if there is one. */
 void brood_send(struct brood *b, struct frame *f, const int *fds, size_t n_fds);
+/* From now on a record is reaped once it was told, as the ones that are there are now. */
+void brood_forget_records(struct brood *b);
 /*
- * The server stops: TERM to every launched leaf, KILL after the grace. A record is reaped once it
- * was told: its owner reads it from its socket. May be repeated, for leaves launched meanwhile.
+ * The server stops: TERM to every launched leaf, KILL after the grace, and no record is kept: its
+ * owner reads it from its socket. May be repeated, for leaves launched meanwhile.
  */
 void brood_stop(struct brood *b, uint64_t grace_ms);
 /* Acts on the deadlines that have passed; call after poller_run(). */

@@ -124,15 +124,19 @@ ssize_t channel_receive(int fd, void *buf, size_t size, struct fds *ret_fds,
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
+	int r, resets = 0;
 	ssize_t n;
-	int r;
 
 	ret_fds->n = 0;
 	if (ret_sender)
 		*ret_sender = (struct sender){0};
+	/*
+	 * A peer that closed with something unread leaves a reset, told once, in front of what it
+	 * sent before: that is still there, and may be the reason.
+	 */
 	do
 		n = recvmsg(fd, &msg, flags | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !resets++)));
 	if (n < 0)
 		return -errno;
 	r = own_control(&msg, ret_fds, ret_sender);

@@ -246,6 +246,8 @@ struct entry *entry_add(struct broker *b, struct host *h, struct session *s, uin
 struct entry *entry_find(struct broker *b, uint64_t serial);
 struct entry *entry_find_token(struct broker *b, const uint8_t *token);
 void entry_remove(struct broker *b, struct entry *e);
+/* The same for one that is reaped: its place in the host is free. */
+void entry_gone(struct broker *b, struct entry *e);
 /* The leaf is over: keeps the record and tells the owner. */
 void entry_over(struct broker *b, struct entry *e, const uint8_t *record);
 void entry_tell(struct entry *e);

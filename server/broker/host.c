@@ -280,7 +280,7 @@ static void handle_exit(struct host *h, const struct message *m)
 		e->released = false;
 	entry_over(b, e, record); /* may free the entry, and with it the host */
 	if (!launched && (e = entry_find(b, serial)))
-		entry_remove(b, e);
+		entry_gone(b, e);
 }
 
 static void handle_fork_failed(struct host *h, const struct message *m)
@@ -293,10 +293,11 @@ static void handle_fork_failed(struct host *h, const struct message *m)
 	if (!h->pool)
 		return;
 	log_line(LOG_WARNING, "fork-failed", "template=%s count=%u", h->template_name, count);
+	/* Out of places: the end of a leaf makes one, and pool_turn() asks again. */
+	if (message_u32(m, REC_STEP) == STEP_LIMIT && h->n_leaves > 0)
+		return;
 	if (h->n_parked == 0 && h->forking == 0)
-		pool_fail_waiting(h->pool, -(int)message_u32(m, REC_CODE),
-				  message_u32(m, REC_STEP) == STEP_LIMIT ? SPAWN_ORIGIN_POOL :
-									   SPAWN_ORIGIN_HOST,
+		pool_fail_waiting(h->pool, -(int)message_u32(m, REC_CODE), SPAWN_ORIGIN_HOST,
 				  message_u32(m, REC_STEP), text, 100);
 }
 
@@ -317,7 +318,7 @@ static void handle(struct host *h, const struct message *m, struct fds *fds)
 	case MSG_REAPED:
 		e = entry_find(h->broker, message_u64(m, REC_SERIAL));
 		if (e)
-			entry_remove(h->broker, e);
+			entry_gone(h->broker, e);
 		break;
 	case MSG_FORK_FAILED:
 		handle_fork_failed(h, m);

@@ -82,6 +82,15 @@ void entry_remove(struct broker *b, struct entry *e)
 	free(e);
 }
 
+void entry_gone(struct broker *b, struct entry *e)
+{
+	struct pool *p = e->host->pool;
+
+	entry_remove(b, e);
+	if (p)
+		pool_turn(p); /* somebody may wait for the place */
+}
+
 void entry_tell(struct entry *e)
 {
 	uint8_t buf[256];
@@ -102,7 +111,7 @@ void entry_over(struct broker *b, struct entry *e, const uint8_t *record)
 	e->over = true;
 	memcpy(e->record, record, sizeof(e->record));
 	if (e->released)
-		entry_remove(b, e);
+		entry_gone(b, e);
 	else
 		entry_tell(e);
 }

@@ -185,12 +185,15 @@ static void refill(struct pool *p, bool idle)
 {
 	const struct config_template *t = pool_template(p);
 	struct host *h = p->current;
-	uint32_t have, want;
+	uint32_t have, want, places;
 
 	if (!t || !h || !h->warm || p->broker->draining)
 		return;
 	have = h->n_parked + h->forking;
+	places = h->n_leaves < t->leaves_max ? t->leaves_max - h->n_leaves : 0;
 	want = p->n_waiting + t->pool_size;
+	if (want > places)
+		want = places;
 	if (have >= want)
 		return;
 	if (p->n_waiting > h->forking || have <= t->pool_low || idle)

@@ -390,7 +390,7 @@ static void handle_release(struct session *s, const struct message *m)
 	e->released = true;
 	host_reap(e->host, e->serial);
 	if (e->over)
-		entry_remove(s->broker, e);
+		entry_gone(s->broker, e);
 }
 
 static void handle(struct session *s, const struct message *m, struct fds *fds)

@@ -38,6 +38,7 @@ struct host {
 	struct watch keeper;
 	struct brood brood;
 	bool stopping;
+	bool end_leaves; /* with it */
 	uint64_t stop_grace_ms;
 };
 

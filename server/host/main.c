@@ -179,8 +179,7 @@ static void stop(struct host *h, uint64_t grace_ms, bool end_leaves)
 	h->brood.stopping = true;
 	h->brood.warm = false;
 	h->stop_grace_ms = grace_ms;
-	if (end_leaves)
-		brood_stop(&h->brood, grace_ms);
+	h->end_leaves = end_leaves;
 }
 
 static void keeper_ready(struct watch *w, uint32_t events)
@@ -195,10 +194,14 @@ static void keeper_ready(struct watch *w, uint32_t events)
 		return;
 	if (n <= 0 ||
 	    message_decode(buf, (size_t)n, PEER_KEEPER, PEER_HOST, STATE_WARM, fds.n, &m, NULL) < 0) {
-		/* Without a keeper: fork no more, see the running leaves to their end, then leave. */
+		/*
+		 * Without a keeper: fork no more, see the running leaves to their end, then leave.
+		 * No broker can come and ask how they ended.
+		 */
 		fds_close(&fds);
 		poller_remove(&h->poller, &h->keeper);
 		stop(h, 0, false);
+		brood_forget_records(&h->brood);
 		return;
 	}
 	if (m.type == MSG_BROKER)
@@ -223,7 +226,7 @@ static int serve(struct host *h)
 		if (r < 0)
 			return r;
 		brood_tick(&h->brood);
-		if (h->brood.ending)
+		if (h->end_leaves)
 			brood_stop(&h->brood, h->stop_grace_ms);
 	}
 	return 0;

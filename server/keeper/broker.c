@@ -21,7 +21,7 @@
 #define FRAME_SIZE	   (WIRE_INLINE_MAX / 2)
 #define STEADY_NS	   (10 * NS_PER_S) /* a broker that lived so long starts with a clean record */
 #define BACKOFF_FIRST_MS   20
-#define BACKOFF_MAX_MS	   5000
+#define BACKOFF_MAX_MS	   500 /* clients wait for it */
 #define CHANNEL_BUFFER	   (1 << 20)
 
 static void broker_lost(struct keeper *k)
@@ -32,6 +32,7 @@ static void broker_lost(struct keeper *k)
 	poller_remove(&k->poller, &b->channel);
 	fd_close(fd);
 	b->serving = false;
+	listen_pause(k, true);
 	/* It is of no use without its channel; its pidfd tells when it is over. */
 	if (b->pid)
 		pidfd_signal(b->pidfd.fd, SIGKILL);
@@ -285,6 +286,7 @@ int broker_start(struct keeper *k, struct spawn_error *err)
 	b->serving = false;
 	broker_watch(k);
 	broker_tell(k, true);
+	listen_pause(k, false);
 	return 0;
 }
 

@@ -501,10 +501,10 @@ void host_tick(struct keeper *k, uint64_t now)
 			brood_stop(h->brood, k->config->stop_timeout_ms);
 		if (!h->warm_deadline_ns || now < h->warm_deadline_ns)
 			continue;
-		h->warm_deadline_ns = 0;
 		snprintf(text, sizeof(text),
-			 "template \"%s\": not warm in time (warm_timeout_ms), its host was killed",
-			 h->template_name);
+			 "template \"%s\": not warm after %lu ms (warm_timeout_ms): its host was killed",
+			 h->template_name, (h->warm_deadline_ns - h->started_ns) / NS_PER_MS);
+		h->warm_deadline_ns = 0;
 		kill_host(h, -ETIMEDOUT, STEP_WARM, text);
 	}
 }

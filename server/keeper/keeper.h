@@ -139,6 +139,8 @@ struct keeper {
 int listen_open(struct keeper *k, struct spawn_error *err);
 /* Watches the socket; also after a re-execution. */
 int listen_watch(struct keeper *k);
+/* While there is no broker connections wait in the backlog. */
+void listen_pause(struct keeper *k, bool on);
 void listen_close(struct keeper *k);
 struct connection *peer_find(struct keeper *k, uint64_t connection);
 void peer_forget(struct keeper *k, uint64_t connection);

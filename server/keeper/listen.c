@@ -302,6 +302,12 @@ static void listening_ready(struct watch *w, uint32_t events)
 	}
 }
 
+void listen_pause(struct keeper *k, bool on)
+{
+	if (k->listening.fd >= 0)
+		poller_modify(&k->poller, &k->listening, on ? 0 : EPOLLIN);
+}
+
 int listen_watch(struct keeper *k)
 {
 	int on = 1, fd = k->listening.fd;

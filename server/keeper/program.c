@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,8 @@ _Noreturn static void run_child(const struct program *p, int report)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
 	place_fds(p, report);
+	/* What whoever started the keeper left open is not for its children. */
+	syscall(SYS_close_range, 3 + (unsigned)p->n_fds, ~0u, CLOSE_RANGE_CLOEXEC);
 	if (p->drop)
 		drop_credentials(p, report);
 	execve(p->path, p->argv, p->envp);

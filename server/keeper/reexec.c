@@ -390,6 +390,7 @@ int reexec_resume(struct keeper *k, int fd, struct spawn_error *err)
 	if (r < 0)
 		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_START, "resume");
 	broker_watch(k);
+	listen_pause(k, k->broker.channel.fd < 0);
 	reap_strangers(k); /* what ended between the two programs */
 	log_line(LOG_INFO, "resumed", "broker=%d", k->broker.pid);
 	sd_notify(0, "READY=1");

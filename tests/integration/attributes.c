@@ -103,17 +103,28 @@ Test(attributes, stdin_and_stderr_are_the_callers_by_default)
 
 Test(attributes, stdin_that_the_caller_has_not_is_dev_null)
 {
-	int kept = fcntl(0, F_DUPFD_CLOEXEC, 10);
+	struct spawn_request *request = probe_request("print-fds", NULL);
+	int kept = fcntl(0, F_DUPFD_CLOEXEC, 10), out[2], r;
+	struct spawn_proc *proc;
 	char *output;
 
+	/* Made before, or it would be descriptor 0. */
+	make_pipe(out);
+	spawn_request_fd(request, out[1], 1);
 	close(0);
-	output = probe_output(client, probe_request("print-fds", NULL));
-	cr_assert(strncmp(output, "0 /dev/null\n", 12) == 0, "%s", output);
-	free(output);
+	r = spawn_process(client, request, &proc, NULL);
 	if (kept >= 0) {
 		dup2(kept, 0);
 		close(kept);
 	}
+	cr_assert_eq(r, 0);
+	spawn_request_free(request);
+	close(out[1]);
+	output = read_to_end(out[0], NULL);
+	close(out[0]);
+	cr_assert(strncmp(output, "0 /dev/null\n", 12) == 0, "%s", output);
+	free(output);
+	proc_expect_status(proc, 0);
 }
 
 Test(attributes, descriptors_arrive_at_their_targets_and_no_others)

@@ -23,8 +23,7 @@ static struct spawn_client *client;
 
 static void start(void)
 {
-	server_start(&server,
-		     CONFIG(PROBE "," TEMPLATE("narrow", "probe.so", LEAVES_MAX(1) "," COLD)));
+	server_start(&server, CONFIG(PROBE "," TEMPLATE("hanging", "warm_hangs.so", COLD)));
 	client = server_client(&server);
 }
 
@@ -109,28 +108,23 @@ Test(caller, submitted_one_that_fails_to_start_says_so_in_its_record)
 	cr_assert_eq(o.signal, 0);
 }
 
+/* Requests of "hanging" wait: its warm() never ends. */
 Test(caller, cancelled_request_that_waits_completes_with_ecanceled)
 {
 	struct completion c = {0};
 	struct template_state_seen seen;
-	struct spawn_request *request = template_request("narrow", "exit", "1", NULL);
-	struct probe p;
-	struct outcome o;
+	struct spawn_request *request = template_request("hanging", NULL);
 	uint32_t id;
 
-	probe_start_fed(client, template_request("narrow", "tell", "here", "echo", "0", NULL), &p);
 	cr_assert_eq(spawn_submit(client, request, complete, &c, &id, NULL), 0);
-	AWAIT((server_status(client, "narrow", &seen), seen.queued == 1));
+	AWAIT((server_status(client, "hanging", &seen), seen.queued == 1));
 	cr_assert_eq(spawn_cancel(client, id), 0);
 	await_completion(&c);
 	cr_assert_null(c.proc);
 	cr_assert_eq(c.err.code, -ECANCELED);
 	cr_assert_eq(spawn_cancel(client, id), -ENOENT);
-	server_status(client, "narrow", &seen);
+	server_status(client, "hanging", &seen);
 	cr_assert_eq(seen.queued, 0);
-	probe_finish(&p, &o);
-	cr_assert_eq(o.status, 0);
-	outcome_free(&o);
 	spawn_request_free(request);
 }
 
@@ -150,19 +144,17 @@ Test(caller, cancel_after_the_start_changes_nothing)
 Test(caller, closing_the_client_completes_what_is_in_flight)
 {
 	struct completion c = {0};
+	struct template_state_seen seen;
 	struct spawn_client *own = server_client(&server);
-	struct spawn_request *request = template_request("narrow", "exit", "1", NULL);
-	struct probe p;
-	struct outcome o;
+	struct spawn_request *request = template_request("hanging", NULL);
 
-	probe_start_fed(client, template_request("narrow", "echo", "0", NULL), &p);
 	cr_assert_eq(spawn_submit(own, request, complete, &c, NULL, NULL), 0);
+	AWAIT((server_status(client, "hanging", &seen), seen.queued == 1));
 	spawn_client_close(own);
 	cr_assert_eq(c.calls, 1);
 	cr_assert_null(c.proc);
+	AWAIT((server_status(client, "hanging", &seen), seen.queued == 0));
 	spawn_request_free(request);
-	probe_finish(&p, &o);
-	outcome_free(&o);
 }
 
 /* ---- procs ---- */
@@ -303,7 +295,7 @@ Test(caller, deadline_holds_when_broker_or_host_are_killed)
 		struct spawn_request *request = probe_request("ignore-term", "block", NULL);
 
 		spawn_request_deadline(request, 500, 200);
-		probe_start(client, request, &p[i]);
+		probe_start_again(client, request, &p[i]);
 		probe_await_line(&p[i], "blocking");
 		if (i == 0) {
 			kill(server_broker(&server), SIGKILL);
@@ -322,7 +314,7 @@ Test(caller, deadline_holds_when_broker_or_host_are_killed)
 
 /* A client in a process of its own: starts a leaf that holds `alive` and is told its end to die by
  * the pipe `go`, or to become another program that waits for it. */
-static pid_t client_process(struct spawn_request *request, int ready, int go, bool exec)
+static pid_t client_process(struct spawn_request *request, int ready, const int go[2], bool exec)
 {
 	pid_t pid = fork();
 	struct spawn_client *own = NULL;
@@ -332,14 +324,15 @@ static pid_t client_process(struct spawn_request *request, int ready, int go, bo
 	cr_assert_geq(pid, 0);
 	if (pid > 0)
 		return pid;
+	close(go[1]);
 	if (spawn_client_open(&own, server.socket, NULL) < 0 ||
 	    spawn_process(own, request, &proc, NULL) < 0 || write(ready, "r", 1) != 1)
 		_exit(1);
 	if (exec) {
-		dup2(go, 0);
+		dup2(go[0], 0);
 		execl("/bin/cat", "cat", (char *)NULL);
 	}
-	(void)!read(go, &byte, 1);
+	(void)!read(go[0], &byte, 1);
 	_exit(0);
 }
 
@@ -353,7 +346,7 @@ static void caller_goes(struct spawn_request *request, bool exec, struct probe *
 	make_pipe(ready);
 	make_pipe(go);
 	spawn_request_fd(request, out[1], 1);
-	*ret_pid = client_process(request, ready[1], go[0], exec);
+	*ret_pid = client_process(request, ready[1], go, exec);
 	spawn_request_free(request);
 	close(out[1]);
 	close(ready[1]);

@@ -128,14 +128,17 @@ Test(command, missing_server_is_one_clear_line_with_the_way_out_and_125)
 {
 	struct tool_end end;
 
-	setenv("SPAWND_SOCKET", "/nowhere/socket", 1);
+	unsetenv("SPAWND_SOCKET");
+	setenv("XDG_RUNTIME_DIR", "/nowhere", 1);
+	if (access("/run/spawnd/socket", F_OK) == 0)
+		cr_skip_test("a system's server is running here");
 	tool_run(NULL, ARGV("SPAWN", "-t", "probe", "--", "exit", "0"), &end);
 	expect_end(&end, FAILED, "");
-	expect_complaint(&end, "spawn: no server at /nowhere/socket", "spawnd --user");
+	expect_complaint(&end, "spawn: no server at /nowhere/spawnd/socket", "spawnd --user");
 	tool_end_free(&end);
 	tool_run(NULL, ARGV("SPAWN", "status"), &end);
 	cr_expect_eq(end.status, FAILED);
-	expect_complaint(&end, "spawn: no server at /nowhere/socket", "spawnd --user");
+	expect_complaint(&end, "spawn: no server at /nowhere/spawnd/socket", "spawnd --user");
 	tool_end_free(&end);
 	tool_run(NULL, ARGV("SPAWN", "ping"), &end);
 	cr_expect_eq(end.status, FAILED);
@@ -319,7 +322,7 @@ Test(command, detached_leaf_outlives_spawn)
 	struct tool_end end;
 	pid_t pid;
 
-	tool_shell(&server, "\"$SPAWN\" -t probe --detach -- block </dev/null 2>&1 | head -n 1",
+	tool_shell(&server, "\"$SPAWN\" -t probe --detach -- block </dev/null | grep -m 1 '^[0-9]'",
 		   &end);
 	pid = (pid_t)strtol(end.out, NULL, 10);
 	cr_assert_gt(pid, 0, "%s%s", end.out, end.err);

@@ -51,6 +51,16 @@ static pid_t host_pid(void)
 	return seen.host;
 }
 
+/* Over, so that what it held is closed: before that nobody can know. */
+static void kill_and_await(pid_t pid)
+{
+	_cleanup_close_ int pidfd = pidfd_open_pid(pid);
+
+	cr_assert_geq(pidfd, 0);
+	cr_assert_eq(pidfd_signal(pidfd, SIGKILL), 0);
+	cr_assert(await_readable(pidfd));
+}
+
 Test(deaths, parked_leaf_that_is_killed_is_not_missed)
 {
 	for (int i = 0; i < 5; i++) {
@@ -59,7 +69,7 @@ Test(deaths, parked_leaf_that_is_killed_is_not_missed)
 		server_await_parked(client, "probe", 1);
 		leaf = server_parked_leaf(client, "probe");
 		cr_assert_gt(leaf, 0);
-		cr_assert_eq(kill(leaf, SIGKILL), 0);
+		kill_and_await(leaf);
 		expect_service();
 	}
 }
@@ -71,47 +81,94 @@ Test(deaths, all_parked_leaves_killed_at_once_are_replaced)
 	server_await_parked(client, "probe", 4);
 	server_status(client, "probe", &seen);
 	for (size_t i = 0; i < seen.n_leaves; i++)
-		kill(seen.leaves[i], SIGKILL);
+		kill_and_await(seen.leaves[i]);
 	for (int i = 0; i < 8; i++)
 		expect_service();
 	server_await_parked(client, "probe", 1);
 }
 
-/* A leaf that reads its body: there is none yet, so it is killed between LAUNCH and READY. */
+/* Stops all that are parked, so that the next one is handed out and does not move. */
+static void stop_parked_leaves(void)
+{
+	struct template_state_seen seen;
+
+	server_await_parked(client, "probe", 4);
+	server_status(client, "probe", &seen);
+	for (size_t i = 0; i < seen.n_leaves; i++)
+		cr_assert_eq(kill(seen.leaves[i], SIGSTOP), 0);
+}
+
 Test(deaths, leaf_killed_while_launching_is_told_without_ready)
 {
+	static const char *const args[] = {"probe", "exit", "0", NULL};
+	struct template_state_seen seen;
 	struct raw_reply reply;
 	int fd = raw_open(&server), body[2];
+	uint64_t serial;
 	pid_t pid;
 
+	stop_parked_leaves();
 	cr_assert_eq(channel_pair(body), 0);
+	cr_assert_eq(raw_send_body(body[0], args), 0);
 	cr_assert_eq(raw_send_spawn(fd, 7, "probe", 0, body[1]), 0);
 	close(body[1]);
 	raw_expect(fd, &reply, MSG_STARTED);
 	pid = (pid_t)message_u32(&reply.message, REC_PID);
+	serial = message_u64(&reply.message, REC_SERIAL);
 	fds_close(&reply.fds);
 	cr_assert_eq(kill(pid, SIGKILL), 0);
 	raw_receive(body[0], &reply, PATIENCE_MS);
-	cr_assert(reply.closed, "the body's end was not told");
+	cr_assert(reply.closed, "it said something, or its end was not told");
 	raw_expect(fd, &reply, MSG_EXIT);
+	cr_assert_eq(raw_send_release(fd, serial), 0);
 	close(body[0]);
 	close(fd);
+	server_status(client, "probe", &seen);
+	for (size_t i = 0; i < seen.n_leaves; i++)
+		kill(seen.leaves[i], SIGCONT);
 	expect_service();
+	AWAIT((server_status(client, "probe", &seen), seen.launched == 0));
 }
 
-Test(deaths, leaf_whose_client_closes_the_body_ends)
+static void on_started(struct spawn_proc *proc, const struct spawn_error *err, void *user)
+{
+	*(struct spawn_proc **)user = proc;
+}
+
+Test(deaths, leaf_killed_while_launching_is_no_start_and_the_record_has_the_signal)
+{
+	struct spawn_request *request = probe_request("exit", "0", NULL);
+	struct spawn_proc *proc = NULL;
+	struct outcome o;
+
+	stop_parked_leaves();
+	cr_assert_eq(spawn_submit(client, request, on_started, &proc, NULL, NULL), 0);
+	while (!proc) {
+		cr_assert(await_readable(spawn_client_fd(client)));
+		cr_assert_geq(spawn_client_dispatch(client), 0);
+	}
+	cr_assert_eq(spawn_proc_kill(proc, SIGKILL), 0);
+	proc_finish(proc, &o);
+	cr_assert(o.known && o.signal == SIGKILL, "status %d signal %d", o.status, o.signal);
+	spawn_request_free(request);
+}
+
+Test(deaths, leaf_without_a_body_says_so_and_ends)
 {
 	struct template_state_seen seen;
 	struct raw_reply reply;
 	int fd = raw_open(&server), body[2];
+	uint64_t serial;
 
 	cr_assert_eq(channel_pair(body), 0);
 	cr_assert_eq(raw_send_spawn(fd, 7, "probe", 0, body[1]), 0);
 	close(body[1]);
 	raw_expect(fd, &reply, MSG_STARTED);
+	serial = message_u64(&reply.message, REC_SERIAL);
 	fds_close(&reply.fds);
 	close(body[0]);
 	raw_expect(fd, &reply, MSG_EXIT);
+	cr_assert_eq(raw_send_release(fd, serial), 0);
 	close(fd);
 	AWAIT((server_status(client, "probe", &seen), seen.launched == 0));
 	expect_service();
@@ -137,7 +194,7 @@ Test(deaths, broker_killed_with_a_leaf_running_loses_no_status)
 	probe_start_fed(client, probe_request("tell", "here", "echo", "0", "exit", "33", NULL), &p);
 	probe_await_line(&p, "here");
 	kill(server_broker(&server), SIGKILL);
-	expect_service();
+	expect_service_again(client);
 	probe_finish(&p, &o);
 	cr_assert(o.known && o.status == 33, "known %d status %d", o.known, o.status);
 	outcome_free(&o);
@@ -202,7 +259,8 @@ static void spawn_under_fire(const char *comm)
 			refused++;
 			continue;
 		}
-		cr_assert_eq(spawn_proc_wait(proc, PATIENCE_MS, &end), 0);
+		r = spawn_proc_wait(proc, PATIENCE_MS, &end);
+		cr_assert_eq(r, 0, "wait: %s", strerror(-r));
 		if (!spawn_exit_known(end))
 			unknown++;
 		else if (spawn_exit_status(end) == 5)
@@ -353,27 +411,41 @@ Test(deaths, leaf_dies_with_its_client_when_asked_to)
 	AWAIT(census_zombies(server.pid) == 0);
 }
 
+/* A process that asks and is gone: what it left belongs to nobody. */
+static void ask_and_end(int variant)
+{
+	static const char *const args[] = {"probe", "exit", "0", NULL};
+	int status, body[2];
+	pid_t pid;
+
+	cr_assert_eq(channel_pair(body), 0);
+	if (variant % 3)
+		cr_assert_eq(raw_send_body(body[0], args), 0);
+	pid = fork();
+	if (pid == 0) {
+		int fd = raw_connect(&server);
+		char welcome[4096];
+
+		if (fd < 0 || raw_send_hello(fd, 1) < 0 ||
+		    recv(fd, welcome, sizeof(welcome), 0) <= 0 ||
+		    raw_send_spawn(fd, 3, "probe", 0, body[1]) < 0)
+			_exit(1);
+		if (variant % 2)
+			recv(fd, welcome, sizeof(welcome), 0);
+		_exit(0);
+	}
+	close(body[0]);
+	close(body[1]);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(status, 0);
+}
+
 Test(deaths, client_gone_right_after_its_request_leaves_nothing)
 {
 	struct template_state_seen seen;
 
-	for (int i = 0; i < 30; i++) {
-		static const char *const args[] = {"probe", "exit", "0", NULL};
-		int fd = raw_open(&server), body[2];
-
-		cr_assert_eq(channel_pair(body), 0);
-		if (i % 3)
-			cr_assert_eq(raw_send_body(body[0], args), 0);
-		cr_assert_eq(raw_send_spawn(fd, 3, "probe", 0, body[1]), 0);
-		close(body[1]);
-		if (i % 2) {
-			close(fd);
-			close(body[0]);
-		} else {
-			close(body[0]);
-			close(fd);
-		}
-	}
+	for (int i = 0; i < 30; i++)
+		ask_and_end(i);
 	expect_service();
 	AWAIT((server_status(client, "probe", &seen), seen.launched == 0));
 	AWAIT(census_zombies(server.pid) == 0);
@@ -406,6 +478,5 @@ Test(deaths, keeper_killed_takes_broker_and_hosts_along)
 	server_await_end(&server);
 	/* They come to this process, their subreaper, and end by themselves. */
 	AWAIT((waitpid(-1, NULL, WNOHANG), n = census_descendants(getpid(), left, 32)) == 0);
-	/* What a killed keeper cannot remove is the next one's to replace. */
-	unlink(server.socket);
+	server_remove_stale(&server);
 }

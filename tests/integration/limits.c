@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -102,45 +103,61 @@ static void await_completion(struct spawn_client *client, struct submitted *s)
 	}
 }
 
+/* The host is stopped and what was parked is handed out: what comes now waits. */
+static pid_t stop_host(struct spawn_client *client, struct probe *running, uint32_t n)
+{
+	struct template_state_seen seen;
+
+	server_await_parked(client, "probe", n);
+	server_status(client, "probe", &seen);
+	cr_assert_eq(seen.parked, n);
+	cr_assert_eq(kill(seen.host, SIGSTOP), 0);
+	for (uint32_t i = 0; i < n; i++)
+		probe_start_fed(client, probe_request("echo", "0", NULL), &running[i]);
+	return seen.host;
+}
+
 Test(limits, queue_beyond_its_maximum_is_refused_and_the_rest_is_served)
 {
 	struct spawn_client *client;
-	struct spawn_request *request;
+	struct spawn_request *request = probe_request("exit", "7", NULL);
 	struct submitted s[3] = {{0}};
 	struct template_state_seen seen;
-	struct probe p;
-	struct outcome o;
+	struct probe p[2];
+	pid_t host;
 
 	server_start(&server, CONFIG(TEMPLATE("probe", "probe.so",
-					      LEAVES_MAX(1) "," QUEUE_MAX(2) "," PRESTART)));
+					      PRESTART "," POOL(2, 1) "," QUEUE_MAX(2))));
 	client = server_client(&server);
-	probe_start_fed(client, probe_request("tell", "here", "echo", "0", NULL), &p);
-	probe_await_line(&p, "here");
-	request = probe_request("exit", "7", NULL);
+	host = stop_host(client, p, 2);
 	for (int i = 0; i < 2; i++)
 		cr_assert_eq(spawn_submit(client, request, on_started, &s[i], NULL, NULL), 0);
 	AWAIT((server_status(client, "probe", &seen), seen.queued == 2));
 	cr_assert_eq(spawn_submit(client, request, on_started, &s[2], NULL, NULL), 0);
 	await_completion(client, &s[2]);
 	cr_assert(s[2].failed && s[2].code == -EAGAIN, "code %d", s[2].code);
-	cr_assert(!s[0].started && !s[1].started);
-	probe_finish(&p, &o);
-	outcome_free(&o);
+	cr_assert(!s[0].started && !s[1].started && !s[0].failed && !s[1].failed);
+	cr_assert_eq(kill(host, SIGCONT), 0);
 	for (int i = 0; i < 2; i++) {
+		struct outcome o;
+
 		await_completion(client, &s[i]);
 		cr_assert(s[i].started, "code %d", s[i].code);
 		proc_expect_status(s[i].proc, 7);
+		probe_finish(&p[i], &o);
+		outcome_free(&o);
 	}
 	spawn_request_free(request);
 	spawn_client_close(client);
 }
 
-Test(limits, leaves_beyond_the_maximum_wait_for_the_end_of_one)
+Test(limits, leaves_beyond_the_maximum_are_refused_with_eagain_until_one_ends)
 {
 	struct spawn_client *client;
 	struct template_state_seen seen;
-	struct submitted third = {0};
-	struct spawn_request *request;
+	struct spawn_error err = {0};
+	struct spawn_request *request = probe_request("exit", "8", NULL);
+	struct spawn_proc *proc = NULL;
 	struct probe p[2];
 	struct outcome o;
 
@@ -148,19 +165,17 @@ Test(limits, leaves_beyond_the_maximum_wait_for_the_end_of_one)
 	client = server_client(&server);
 	for (int i = 0; i < 2; i++)
 		probe_start_fed(client, probe_request("echo", "0", NULL), &p[i]);
-	request = probe_request("exit", "8", NULL);
-	cr_assert_eq(spawn_submit(client, request, on_started, &third, NULL, NULL), 0);
-	AWAIT((server_status(client, "probe", &seen), seen.queued == 1));
-	cr_assert_eq(seen.parked + seen.launched, 2);
-	cr_assert(!third.started);
-	for (int i = 0; i < 2; i++) {
-		probe_finish(&p[i], &o);
-		cr_assert_eq(o.status, 0);
-		outcome_free(&o);
-	}
-	await_completion(client, &third);
-	cr_assert(third.started);
-	proc_expect_status(third.proc, 8);
+	cr_assert_eq(probe_refused(client, probe_request("exit", "0", NULL), &err), -EAGAIN);
+	cr_assert_eq(err.origin, SPAWN_ORIGIN_POOL);
+	cr_assert(strstr(err.message, "leaves_max"), "%s", err.message);
+	server_status(client, "probe", &seen);
+	cr_assert_leq(seen.parked + seen.launched, 2);
+	probe_finish(&p[0], &o);
+	outcome_free(&o);
+	AWAIT(spawn_process(client, request, &proc, NULL) == 0);
+	proc_expect_status(proc, 8);
+	probe_finish(&p[1], &o);
+	outcome_free(&o);
 	spawn_request_free(request);
 	spawn_client_close(client);
 }

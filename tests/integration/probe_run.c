@@ -77,7 +77,8 @@ char *read_to_end(int fd, size_t *ret_len)
 	return text;
 }
 
-void probe_start(struct spawn_client *client, struct spawn_request *request, struct probe *ret)
+static void start_probe(struct spawn_client *client, struct spawn_request *request, int tries,
+			struct probe *ret)
 {
 	struct spawn_error err = {0};
 	int out[2], r;
@@ -85,10 +86,34 @@ void probe_start(struct spawn_client *client, struct spawn_request *request, str
 	make_pipe(out);
 	cr_assert_eq(spawn_request_fd(request, out[1], 1), 0);
 	*ret = (struct probe){.out = out[0], .in = -1};
-	r = spawn_process(client, request, &ret->proc, &err);
+	do
+		r = spawn_process(client, request, &ret->proc, &err);
+	while (r == -ECONNRESET && err.origin == SPAWN_ORIGIN_WIRE && --tries > 0);
 	close(out[1]);
 	spawn_request_free(request);
 	cr_assert_eq(r, 0, "spawn: %d %s", r, err.message);
+}
+
+void probe_start(struct spawn_client *client, struct spawn_request *request, struct probe *ret)
+{
+	start_probe(client, request, 1, ret);
+}
+
+void probe_start_again(struct spawn_client *client, struct spawn_request *request,
+		       struct probe *ret)
+{
+	start_probe(client, request, 3, ret);
+}
+
+void expect_service_again(struct spawn_client *client)
+{
+	struct probe p;
+	struct outcome o;
+
+	probe_start_again(client, probe_request("exit", "21", NULL), &p);
+	probe_finish(&p, &o);
+	cr_assert(o.known && o.status == 21, "status %d signal %d", o.status, o.signal);
+	outcome_free(&o);
 }
 
 void probe_start_fed(struct spawn_client *client, struct spawn_request *request, struct probe *ret)

@@ -32,7 +32,11 @@ struct probe {
 };
 /* Consumes the request. Asserts that it starts. */
 void probe_start(struct spawn_client *client, struct spawn_request *request, struct probe *ret);
-/* The same with a pipe to its descriptor 0. */
+/* The same after the broker was killed: a request that was in its socket then is lost and says so
+ * (-ECONNRESET, origin wire: nothing ran), and is made again. */
+void probe_start_again(struct spawn_client *client, struct spawn_request *request,
+		       struct probe *ret);
+/* As probe_start(), with a pipe to its descriptor 0. */
 void probe_start_fed(struct spawn_client *client, struct spawn_request *request, struct probe *ret);
 /* Waits until it has written this line; lines before it are dropped. */
 void probe_await_line(struct probe *p, const char *line);
@@ -42,6 +46,8 @@ void outcome_free(struct outcome *o);
 
 /* Start and finish; consumes the request. */
 void probe_run(struct spawn_client *client, struct spawn_request *request, struct outcome *ret);
+/* After the broker was killed: asserts that a leaf starts and ends as it will. */
+void expect_service_again(struct spawn_client *client);
 /* What it wrote; asserts that it ended with 0. Consumes the request. Free the result. */
 char *probe_output(struct spawn_client *client, struct spawn_request *request);
 /* Asserts that the request is refused, and frees it. Returns the code; err may be NULL. */

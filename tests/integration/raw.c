@@ -59,6 +59,16 @@ int raw_send_spawn(int fd, uint32_t id, const char *template_name, uint32_t flag
 	return channel_send_frame(fd, &f, &body_end, 1, 0);
 }
 
+int raw_send_release(int fd, uint64_t serial)
+{
+	uint8_t data[64];
+	struct frame f;
+
+	frame_begin(&f, data, sizeof(data), MSG_RELEASE, 0);
+	frame_u64(&f, REC_SERIAL, serial);
+	return channel_send_frame(fd, &f, NULL, 0, 0);
+}
+
 int raw_send_body(int fd, const char *const *args)
 {
 	uint8_t data[4096], strings[2048];

@@ -27,6 +27,8 @@ int raw_open(const struct server *s);
 int raw_send_hello(int fd, uint32_t id);
 /* SPAWN of "probe"; body_end is borrowed. */
 int raw_send_spawn(int fd, uint32_t id, const char *template_name, uint32_t flags, int body_end);
+/* Gives up the record of a child. */
+int raw_send_release(int fd, uint64_t serial);
 /* BODY with these arguments (NULL-terminated), no descriptors. */
 int raw_send_body(int fd, const char *const *args);
 /* The next message of the server's, decoded as by a client in the OPEN state (NEW before WELCOME),

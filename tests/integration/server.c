@@ -183,16 +183,6 @@ char *server_log(const struct server *s)
 	return text;
 }
 
-static void show_log(const struct server *s)
-{
-	_cleanup_free_ char *text = server_log(s);
-	size_t len = strlen(text);
-
-	if (len > 0)
-		fprintf(stderr, "---- log of %s\n%s----\n", s->dir,
-			len > LOG_SHOWN ? text + len - LOG_SHOWN : text);
-}
-
 void server_signal(struct server *s, int sig)
 {
 	cr_assert_eq(pidfd_signal(s->pidfd, sig), 0);
@@ -213,6 +203,15 @@ int server_terminate(struct server *s)
 {
 	server_signal(s, SIGTERM);
 	return server_await_end(s);
+}
+
+void server_remove_stale(const struct server *s)
+{
+	char lock[112];
+
+	unlink(s->socket);
+	snprintf(lock, sizeof(lock), "%s.lock", s->socket);
+	unlink(lock);
 }
 
 /* Whatever came to this process, its subreaper, by the death of the keeper. */
@@ -278,6 +277,17 @@ void fini_end(void)
 	fflush(stderr);
 	prctl(PR_SET_DUMPABLE, 0); /* no core: it is no crash */
 	abort();
+}
+
+static void show_log(const struct server *s)
+{
+	_cleanup_free_ char *text = server_log(s);
+	size_t len = strlen(text);
+
+	fini_expect(!strstr(text, "stop-overdue"), "hosts did not stop in time");
+	if (len > 0)
+		fprintf(stderr, "---- log of %s\n%s----\n", s->dir,
+			len > LOG_SHOWN ? text + len - LOG_SHOWN : text);
 }
 
 /* After the end: nothing is left. Removes the directory. */

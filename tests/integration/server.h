@@ -74,6 +74,8 @@ int server_terminate(struct server *s);
 int server_await_end(struct server *s);
 /* SIGKILL to the keeper and waits until all that descended from it is over. */
 void server_kill(struct server *s);
+/* What a killed keeper cannot remove: the socket and its lock. */
+void server_remove_stale(const struct server *s);
 /* For a suite's .fini, where Criterion prints a failed assertion and lets the test pass: says what
  * was expected, and ends the process by a signal when the fini is over (fini_end()). */
 void fini_expect(bool holds, const char *format, ...) __attribute__((format(printf, 2, 3)));

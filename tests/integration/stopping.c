@@ -214,4 +214,5 @@ Test(stopping, status_of_a_leaf_is_unknown_and_not_guessed_when_all_is_lost)
 	spawn_exit_free(end);
 	spawn_proc_free(p.proc);
 	spawn_client_close(client);
+	server_remove_stale(&server);
 }

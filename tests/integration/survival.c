@@ -77,15 +77,6 @@ static void expect_statuses(void)
 	}
 }
 
-static void expect_service(void)
-{
-	struct outcome o;
-
-	probe_run(client, probe_request("exit", "21", NULL), &o);
-	cr_assert(o.known && o.status == 21, "status %d signal %d", o.status, o.signal);
-	outcome_free(&o);
-}
-
 /* Nothing is left of them: no leaf, no zombie. */
 static void expect_nothing_left(void)
 {
@@ -106,7 +97,7 @@ Test(survival, broker_is_killed_and_half_of_the_leaves_end_while_it_is_away)
 		cr_assert(await_readable(spawn_proc_pidfd(probes[i].proc)), "leaf %d lives", i);
 	server_signal(&server, SIGCONT);
 	expect_alive(LEAVES / 2);
-	expect_service();
+	expect_service_again(client);
 	expect_statuses();
 	expect_nothing_left();
 }
@@ -121,7 +112,7 @@ Test(survival, broker_is_killed_again_and_again)
 		AWAIT(census_find(server.pid, "spawnd-broker", broker) != 0);
 	}
 	expect_alive(5);
-	expect_service();
+	expect_service_again(client);
 	expect_statuses();
 	expect_nothing_left();
 }
@@ -152,7 +143,7 @@ Test(survival, keeper_re_executes_itself_and_nothing_is_lost)
 		end_input(i);
 	AWAIT((read_executions(after, sizeof(after)), memcmp(before, after, sizeof(after)) != 0));
 	expect_alive(LEAVES / 2);
-	expect_service();
+	expect_service_again(client);
 	expect_statuses();
 	expect_nothing_left();
 	cr_assert_eq(server.pid, pid);
@@ -170,7 +161,7 @@ Test(survival, keeper_re_executes_itself_and_restarts_a_killed_broker)
 	kill(broker, SIGKILL);
 	AWAIT(census_find(server.pid, "spawnd-broker", broker) != 0);
 	expect_alive(0);
-	expect_service();
+	expect_service_again(client);
 	expect_statuses();
 	expect_nothing_left();
 }
@@ -193,7 +184,7 @@ Test(survival, host_is_killed_and_half_of_the_leaves_end_afterwards)
 		end_input(i);
 	AWAIT((host_pid() != host && host_pid() > 0));
 	expect_alive(LEAVES / 2);
-	expect_service();
+	expect_service_again(client);
 	expect_statuses();
 	expect_nothing_left();
 }
@@ -213,7 +204,7 @@ Test(survival, host_is_killed_after_half_of_the_leaves_ended)
 	kill(host, SIGKILL);
 	server_signal(&server, SIGCONT);
 	expect_alive(LEAVES / 2);
-	expect_service();
+	expect_service_again(client);
 	expect_statuses();
 	expect_nothing_left();
 }
@@ -225,7 +216,7 @@ Test(survival, broker_and_host_are_killed_at_once)
 	for (int i = 0; i < LEAVES / 2; i++)
 		end_input(i);
 	expect_alive(LEAVES / 2);
-	expect_service();
+	expect_service_again(client);
 	expect_statuses();
 	expect_nothing_left();
 }
@@ -241,7 +232,7 @@ Test(survival, broker_is_killed_after_its_host)
 	for (int i = 0; i < LEAVES / 2; i++)
 		end_input(i);
 	expect_alive(LEAVES / 2);
-	expect_service();
+	expect_service_again(client);
 	expect_statuses();
 	expect_nothing_left();
 }
@@ -259,7 +250,7 @@ Test(survival, keeper_re_executes_itself_with_leaves_of_a_dead_host)
 	for (int i = 0; i < LEAVES / 2; i++)
 		end_input(i);
 	expect_alive(LEAVES / 2);
-	expect_service();
+	expect_service_again(client);
 	expect_statuses();
 	expect_nothing_left();
 }

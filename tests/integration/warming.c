@@ -69,7 +69,7 @@ Test(warming, warm_that_takes_too_long_is_ended_and_told)
 	struct template_state_seen seen;
 
 	start(CONFIG(PROBE "," TEMPLATE("bad", "warm_hangs.so", COLD "," WARM_TIMEOUT(200))));
-	expect_refusal("200", &seen);
+	expect_refusal("warm_timeout_ms", &seen);
 	cr_assert(strstr(seen.tail, "never answers"), "tail: %s", seen.tail);
 }
 

@@ -454,6 +454,8 @@ void brood_stop(struct brood *b, uint64_t grace_ms)
 
 		if (l->pid && leaf_launched(l))
 			end_leaf(b, l, grace_ms);
+		else if (l->pid && !l->over)
+			pidfd_signal(l->watch.fd, SIGKILL); /* parked: it has nothing to lose */
 	}
 }
 

@@ -78,8 +78,8 @@ void brood_send(struct brood *b, struct frame *f, const int *fds, size_t n_fds);
 /* From now on a record is reaped once it was told, as the ones that are there are now. */
 void brood_forget_records(struct brood *b);
 /*
- * The server stops: TERM to every launched leaf, KILL after the grace, and no record is kept: its
- * owner reads it from its socket. May be repeated, for leaves launched meanwhile.
+ * The server stops: TERM to every launched leaf, KILL after the grace; parked ones leave at
+ * once; no record is kept: its owner reads it from its socket. May be repeated, for leaves launched meanwhile.
  */
 void brood_stop(struct brood *b, uint64_t grace_ms);
 /* Acts on the deadlines that have passed; call after poller_run(). */

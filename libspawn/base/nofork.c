@@ -33,7 +33,5 @@ const char *nofork_describe(unsigned level, unsigned enforcer)
 		return "copy (seccomp: inherited, no_new_privs)";
 	if (level == NOFORK_PROCESS && enforcer == NOFORK_BY_SECCOMP)
 		return "process (seccomp: inherited, no_new_privs)";
-	/* Not decided before the template is warm: what is promised, without by whom. */
-	return enforcer == NOFORK_BY_NOBODY && nofork_level_name(level) ? nofork_level_name(level) :
-									   "unknown";
+	return "unknown";
 }

@@ -180,20 +180,43 @@ static bool start_host(struct pool *p)
 	return true;
 }
 
+/* How many leaves the host may have beside the launched ones. */
+static uint32_t places(const struct host *h, const struct config_template *t)
+{
+	return h->n_leaves < t->leaves_max ? t->leaves_max - h->n_leaves : 0;
+}
+
+/*
+ * All leaves are in use, and nobody knows until when: an answer now is worth more than a place in a
+ * queue.
+ */
+static void refuse_for_want_of_places(struct pool *p)
+{
+	const struct config_template *t = pool_template(p);
+	const struct host *h = p->current;
+	char text[160];
+
+	if (!t || !h || !h->warm || h->n_parked + h->forking > 0 || places(h, t) > 0)
+		return;
+	snprintf(text, sizeof(text),
+		 "template \"%s\": all of its %u leaves are in use (leaves_max); try again",
+		 p->template_name, t->leaves_max);
+	pool_fail_waiting(p, -EAGAIN, SPAWN_ORIGIN_POOL, STEP_LIMIT, text, 100);
+}
+
 /* Forks on request what is waited for, and in batches what the pool lacks. */
 static void refill(struct pool *p, bool idle)
 {
 	const struct config_template *t = pool_template(p);
 	struct host *h = p->current;
-	uint32_t have, want, places;
+	uint32_t have, want;
 
 	if (!t || !h || !h->warm || p->broker->draining)
 		return;
 	have = h->n_parked + h->forking;
-	places = h->n_leaves < t->leaves_max ? t->leaves_max - h->n_leaves : 0;
 	want = p->n_waiting + t->pool_size;
-	if (want > places)
-		want = places;
+	if (want > places(h, t))
+		want = places(h, t);
 	if (have >= want)
 		return;
 	if (p->n_waiting > h->forking || have <= t->pool_low || idle)
@@ -210,10 +233,12 @@ static void refill_due(uv_timer_t *timer)
 void pool_turn(struct pool *p)
 {
 	serve(p);
-	if (p->current)
+	if (p->current) {
 		refill(p, false);
-	else if (p->waiting && p->retry_ns <= clock_now())
+		refuse_for_want_of_places(p);
+	} else if (p->waiting && p->retry_ns <= clock_now()) {
 		start_host(p);
+	}
 }
 
 /* True if the request may wait. */

@@ -560,6 +560,6 @@ void session_open(struct broker *b, const struct message *m, struct fds *fds)
 	s->poll = poll_open(b, s->fd, s, ready);
 	if (admit(s, &err) < 0) {
 		session_error(s, 0, &err, err.code == -EAGAIN ? HELLO_RETRY_MS : 0);
-		session_break(s);
+		session_close(s); /* at once: it may be descriptors that are short */
 	}
 }

@@ -322,8 +322,10 @@ Test(command, detached_leaf_outlives_spawn)
 	struct tool_end end;
 	pid_t pid;
 
-	tool_shell(&server, "\"$SPAWN\" -t probe --detach -- block </dev/null | grep -m 1 '^[0-9]'",
-		   &end);
+	tool_shell(
+		&server,
+		"\"$SPAWN\" -t probe --detach -- block </dev/null 2>/dev/null | grep -m 1 '^[0-9]'",
+		&end);
 	pid = (pid_t)strtol(end.out, NULL, 10);
 	cr_assert_gt(pid, 0, "%s%s", end.out, end.err);
 	cr_assert_eq(launched_leaf(client), pid);

@@ -98,6 +98,15 @@ static void stop_parked_leaves(void)
 		cr_assert_eq(kill(seen.leaves[i], SIGSTOP), 0);
 }
 
+static void continue_parked_leaves(void)
+{
+	struct template_state_seen seen;
+
+	server_status(client, "probe", &seen);
+	for (size_t i = 0; i < seen.n_leaves; i++)
+		kill(seen.leaves[i], SIGCONT);
+}
+
 Test(deaths, leaf_killed_while_launching_is_told_without_ready)
 {
 	static const char *const args[] = {"probe", "exit", "0", NULL};
@@ -123,9 +132,7 @@ Test(deaths, leaf_killed_while_launching_is_told_without_ready)
 	cr_assert_eq(raw_send_release(fd, serial), 0);
 	close(body[0]);
 	close(fd);
-	server_status(client, "probe", &seen);
-	for (size_t i = 0; i < seen.n_leaves; i++)
-		kill(seen.leaves[i], SIGCONT);
+	continue_parked_leaves();
 	expect_service();
 	AWAIT((server_status(client, "probe", &seen), seen.launched == 0));
 }
@@ -149,6 +156,7 @@ Test(deaths, leaf_killed_while_launching_is_no_start_and_the_record_has_the_sign
 	}
 	cr_assert_eq(spawn_proc_kill(proc, SIGKILL), 0);
 	proc_finish(proc, &o);
+	continue_parked_leaves();
 	cr_assert(o.known && o.signal == SIGKILL, "status %d signal %d", o.status, o.signal);
 	spawn_request_free(request);
 }
@@ -454,7 +462,10 @@ Test(deaths, client_gone_right_after_its_request_leaves_nothing)
 Test(deaths, client_gone_in_the_middle_of_hello_leaves_no_descriptor)
 {
 	pid_t broker = server_broker(&server);
-	int before = census_fds(broker);
+	int before;
+
+	server_await_parked(client, "probe", 4); /* what it holds for the pool it holds by now */
+	before = census_fds(broker);
 
 	for (int i = 0; i < 50; i++) {
 		int fd = raw_connect(&server);

@@ -24,12 +24,13 @@
 #include <sys/types.h>
 
 struct server {
-	char dir[80];	 /* temporary, 0700 */
-	char socket[96]; /* dir/run/socket */
-	char config[96]; /* dir/spawnd.json */
-	char log[96];	 /* dir/log: its stderr */
-	rlim_t nofile;	 /* RLIMIT_NOFILE that it starts with; 0: the test's */
-	pid_t pid;	 /* 0: not running */
+	char dir[80];	     /* temporary, 0700 */
+	char socket[96];     /* dir/run/socket */
+	char config[96];     /* dir/spawnd.json */
+	char log[96];	     /* dir/log: its stderr */
+	bool may_be_overdue; /* it may have to kill what does not stop */
+	rlim_t nofile;	     /* RLIMIT_NOFILE that it starts with; 0: the test's */
+	pid_t pid;	     /* 0: not running */
 	int pidfd;
 	int notify; /* where READY=1 arrives */
 	int fds_before;

@@ -94,6 +94,26 @@ Test(stopping, requests_are_answered_with_eshutdown_meanwhile)
 	spawn_client_close(client);
 }
 
+Test(stopping, parked_leaves_and_hosts_that_are_stopped_do_not_hold_it_up)
+{
+	struct spawn_client *client;
+	struct template_state_seen seen;
+
+	server_start(&server,
+		     CONFIG_WITH(STOP_MS(300), PROBE "," TEMPLATE("second", "probe.so", PRESTART)));
+	client = server_client(&server);
+	server_await_parked(client, "probe", 4);
+	server_await_parked(client, "second", 4);
+	server_status(client, "probe", &seen);
+	for (size_t i = 0; i < seen.n_leaves; i++)
+		kill(seen.leaves[i], SIGSTOP);
+	server_status(client, "second", &seen);
+	kill(seen.host, SIGSTOP);
+	spawn_client_close(client);
+	server.may_be_overdue = true;
+	cr_assert_eq(server_terminate(&server), 0);
+}
+
 Test(stopping, thirty_leaves_are_ended_and_told)
 {
 	struct spawn_client *client;

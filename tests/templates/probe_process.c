@@ -120,7 +120,9 @@ int probe_fork_x32(char **argv)
 {
 	(void)argv;
 #ifdef __x86_64__
-	return outcome("fork-x32", syscall(0x40000000L | SYS_fork), errno);
+	long pid = syscall(0x40000000L | SYS_fork);
+
+	return outcome("fork-x32", pid, errno);
 #else
 	return dprintf(1, "fork-x32 ENOSYS\n");
 #endif

@@ -217,6 +217,13 @@ static int read_record(struct leaf *l)
 	return 0;
 }
 
+static bool owner_is_gone(struct brood *b, uint64_t id)
+{
+	struct owner *o = id ? find_owner(b, id) : NULL;
+
+	return id == 0 || (o && o->gone);
+}
+
 static void leaf_over(struct watch *w, uint32_t events)
 {
 	struct leaf *l = watch_owner(w, struct leaf, watch);
@@ -232,7 +239,7 @@ static void leaf_over(struct watch *w, uint32_t events)
 	l->deadline_ns = 0;
 	/* The pidfd stays readable for ever; from here on it is only a handle. */
 	epoll_ctl(b->poller->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
-	if (l->released || (leaf_launched(l) && leaf_slot(l)->owner == 0)) {
+	if (l->released || (leaf_launched(l) && owner_is_gone(b, leaf_slot(l)->owner))) {
 		reap(b, l, true);
 	} else if (!leaf_launched(l) && b->channel.fd < 0) {
 		reap(b, l, false); /* parked, and nobody to whom it could have been handed */
@@ -258,14 +265,21 @@ int brood_add(struct brood *b, uint64_t serial, pid_t pid, int pidfd)
 	return 0;
 }
 
-/* The caller is gone: what shall end with it ends, records that nobody can take any more are reaped. */
+/*
+ * The caller is gone: what shall end with it ends, records that nobody can take any more are reaped.
+ * A leaf to which its launch is still on the way notices by itself (leaf.c), and is reaped at its
+ * end because the owner is remembered until the broker, which knows of it, says DISOWN.
+ */
 static void owner_gone(struct watch *w, uint32_t events)
 {
 	struct owner *o = watch_owner(w, struct owner, watch);
 	struct brood *b = o->brood;
 	uint64_t id = o->id;
 
+	bool disowned = o->disowned;
+
 	o->disowned = false; /* so that reap() below leaves it to us */
+	o->gone = true;
 	for (uint32_t i = 0; i < b->n_slots; i++) {
 		struct leaf *l = &b->leaves[i];
 		struct slot *s = &b->slots[i];
@@ -278,7 +292,9 @@ static void owner_gone(struct watch *w, uint32_t events)
 		else if (s->flags & FLAG_KILL_WITH_CALLER)
 			end_leaf(b, l, s->grace_ms);
 	}
-	drop_owner(b, o);
+	close_watch(b, &o->watch);
+	o->disowned = disowned;
+	forget_idle_owner(b, id);
 }
 
 void brood_own(struct brood *b, uint64_t id, int pidfd)

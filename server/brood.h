@@ -35,7 +35,8 @@ struct owner {
 	struct brood *brood;
 	struct owner *next;
 	uint64_t id;
-	bool disowned; /* its connection is closed: forget it when it has no leaf left */
+	bool disowned; /* the broker has no leaf of it any more */
+	bool gone;     /* the process is over; remembered for leaves that are launched only now */
 };
 
 /* What only a host can do; the keeper's broods have none. */

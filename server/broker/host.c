@@ -466,7 +466,7 @@ void host_offered(struct broker *b, const struct message *m, struct fds *fds)
 	if (h->forking > 0)
 		h->forking--;
 	h->offered++;
-	if (!h->pool || h->dead)
+	if (!h->pool || h->dead || b->draining)
 		return; /* its descriptors are closed: it leaves */
 	h->pool->fruitless = 0;
 	p = calloc(1, sizeof(*p));

@@ -194,6 +194,8 @@ static void promise(const struct leaf_self *self, const struct launch *l)
 
 static void say_ready(const struct leaf_self *self, const struct launch *l)
 {
+	int r;
+
 	uint8_t buf[128], times[16];
 	struct frame f;
 
@@ -202,8 +204,13 @@ static void say_ready(const struct leaf_self *self, const struct launch *l)
 	frame_begin(&f, buf, sizeof(buf), MSG_READY, 0);
 	frame_bytes(&f, REC_TOKEN, l->token, WIRE_TOKEN_SIZE);
 	frame_bytes(&f, REC_TIMES, times, sizeof(times));
-	/* A caller that is gone already changes nothing: its leaf runs, as a fork's child would. */
-	channel_send_frame(self->body, &f, NULL, 0, MSG_DONTWAIT);
+	r = channel_send_frame(self->body, &f, NULL, 0, MSG_DONTWAIT);
+	/*
+	 * A caller that is gone already changes nothing, its leaf runs as a fork's child would; but one
+	 * that shall end with its caller may have been launched too late for its parent to end it.
+	 */
+	if (r < 0 && (l->flags & FLAG_KILL_WITH_CALLER))
+		_exit(127);
 }
 
 _Noreturn static void run_entry(const struct host *h, const struct body *body)

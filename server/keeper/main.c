@@ -357,7 +357,8 @@ static void begin_stop(struct keeper *k)
 static void enforce_stop(struct keeper *k)
 {
 	log_line(LOG_WARNING, "stop-overdue", "action=kill");
-	k->stop_deadline_ns = 0;
+	/* Again soon: a killed host's leaves are ours only then. */
+	k->stop_deadline_ns = clock_now() + NS_PER_S / 2;
 	for (struct host_process *h = k->hosts; h; h = h->next) {
 		if (h->pid)
 			pidfd_signal(h->pidfd.fd, SIGKILL);

@@ -6,6 +6,7 @@
 #include "wire/channel.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,23 +15,30 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FRAME_SIZE 512
+#define FRAME_SIZE	 512
+#define FLUSH_TIMEOUT_MS 2000
+#define ERRNO_MAX	 4095
 
 static struct slot *leaf_slot(const struct leaf *l)
 {
 	return &l->brood->slots[l - l->brood->leaves];
 }
 
-static bool leaf_launched(const struct leaf *l)
+/* Once seen, the slot is not read again but for what the leaf says of its own start. */
+static bool leaf_launched(struct leaf *l)
 {
-	return slot_state(leaf_slot(l)) == SLOT_LAUNCHED;
+	if (!l->launched && slot_state(leaf_slot(l)) == SLOT_LAUNCHED) {
+		l->noted = *leaf_slot(l);
+		l->launched = true;
+	}
+	return l->launched;
 }
 
 static struct leaf *find_leaf(struct brood *b, uint64_t serial)
 {
 	uint32_t i = serial_slot(serial);
 
-	if (i >= b->n_slots || b->leaves[i].pid == 0 || b->slots[i].serial != serial)
+	if (i >= b->n_slots || b->leaves[i].pid == 0 || b->leaves[i].serial != serial)
 		return NULL;
 	return &b->leaves[i];
 }
@@ -57,6 +65,7 @@ int brood_open(struct brood *b, struct poller *poller, int slots_fd, uint32_t n_
 	};
 	if (!b->leaves)
 		return -ENOMEM;
+	b->unsent_end = &b->unsent;
 	r = slots_map(slots_fd, n_slots, &b->slots);
 	if (r < 0)
 		free_pointer(&b->leaves);
@@ -69,6 +78,32 @@ static void close_watch(struct brood *b, struct watch *w)
 
 	poller_remove(b->poller, w);
 	fd_close(fd);
+}
+
+static void drop_unsent(struct brood *b)
+{
+	while (b->unsent) {
+		struct unsent *u = b->unsent;
+
+		b->unsent = u->next;
+		free(u);
+	}
+	b->unsent_end = &b->unsent;
+}
+
+static void lose_channel(struct brood *b)
+{
+	close_watch(b, &b->channel);
+	drop_unsent(b);
+	b->deaf = false;
+}
+
+/* The broker is gone. What it said last (reap this one, watch that one) is still to be read. */
+static void stop_talking(struct brood *b)
+{
+	drop_unsent(b);
+	b->deaf = true;
+	poller_modify(b->poller, &b->channel, EPOLLIN);
 }
 
 static void drop_owner(struct brood *b, struct owner *o)
@@ -89,7 +124,7 @@ void brood_close(struct brood *b)
 	for (uint32_t i = 0; b->leaves && i < b->n_slots; i++)
 		if (b->leaves[i].pid)
 			close_watch(b, &b->leaves[i].watch);
-	close_watch(b, &b->channel);
+	lose_channel(b);
 	slots_unmap(b->slots, b->n_slots);
 	free(b->leaves);
 	b->slots = NULL;
@@ -104,16 +139,77 @@ int brood_free_slot(const struct brood *b)
 	return -EAGAIN;
 }
 
-void brood_send(struct brood *b, struct frame *f, const int *fds, size_t n_fds)
+int brood_keep(struct brood *b, uint64_t leaf, const void *data, size_t len)
 {
-	int fd = b->channel.fd;
+	struct unsent *u = malloc(sizeof(*u) + len);
 
-	/*
-	 * Blocking: the broker always reads, and a host has nothing better to do. When it is gone the
-	 * zombies stay, and the next broker is told of them.
-	 */
-	if (fd >= 0 && channel_send_frame(fd, f, fds, n_fds, 0) < 0)
-		close_watch(b, &b->channel);
+	if (!u)
+		return -ENOMEM;
+	u->next = NULL;
+	u->leaf = leaf;
+	u->len = len;
+	memcpy(u->data, data, len);
+	*b->unsent_end = u;
+	b->unsent_end = &u->next;
+	return b->channel.fd < 0 ? 0 : poller_modify(b->poller, &b->channel, EPOLLIN | EPOLLOUT);
+}
+
+static bool is_for_later(int r)
+{
+	return r == -EAGAIN || r == -ETOOMANYREFS;
+}
+
+void brood_send(struct brood *b, struct frame *f, const struct leaf *with)
+{
+	int r = frame_finish(f);
+
+	if (b->channel.fd < 0 || b->deaf)
+		return;
+	if (r >= 0)
+		r = b->unsent ? -EAGAIN :
+				channel_send(b->channel.fd, f->data, f->len, with ? &with->watch.fd : NULL,
+					     with != NULL, MSG_DONTWAIT);
+	if (is_for_later(r))
+		r = brood_keep(b, with ? with->serial : 0, f->data, f->len);
+	/* The zombies stay, and the next broker is told of them. */
+	if (r < 0)
+		stop_talking(b);
+}
+
+static void send_unsent(struct brood *b)
+{
+	while (b->unsent) {
+		struct unsent *u = b->unsent;
+		struct leaf *l = u->leaf ? find_leaf(b, u->leaf) : NULL;
+		int r = 0;
+
+		/* A leaf of the list that is reaped meanwhile need not be listed. */
+		if (l || !u->leaf)
+			r = channel_send(b->channel.fd, u->data, u->len, l ? &l->watch.fd : NULL,
+					 l != NULL, MSG_DONTWAIT);
+		if (is_for_later(r))
+			return;
+		if (r < 0) {
+			stop_talking(b);
+			return;
+		}
+		b->unsent = u->next;
+		free(u);
+	}
+	b->unsent_end = &b->unsent;
+	poller_modify(b->poller, &b->channel, EPOLLIN);
+}
+
+void brood_flush(struct brood *b)
+{
+	uint64_t end = clock_now() + FLUSH_TIMEOUT_MS * NS_PER_MS;
+
+	while (b->unsent && clock_now() < end) {
+		struct pollfd p = {.fd = b->channel.fd, .events = POLLOUT};
+
+		poll(&p, 1, clock_poll_timeout(end));
+		send_unsent(b);
+	}
 }
 
 static void schedule(struct brood *b, struct leaf *l, uint64_t moment)
@@ -141,48 +237,46 @@ static void forget_idle_owner(struct brood *b, uint64_t id)
 	if (!o || !o->disowned)
 		return;
 	for (uint32_t i = 0; i < b->n_slots; i++)
-		if (b->leaves[i].pid && leaf_launched(&b->leaves[i]) && b->slots[i].owner == id)
+		if (b->leaves[i].pid && leaf_launched(&b->leaves[i]) && b->leaves[i].noted.owner == id)
 			return;
 	drop_owner(b, o);
 }
 
 static void reap(struct brood *b, struct leaf *l, bool tell)
 {
-	struct slot *s = leaf_slot(l);
-	uint64_t serial = s->serial, owner = s->owner;
+	uint64_t serial = l->serial, owner = l->noted.owner;
 	uint8_t buf[FRAME_SIZE];
 	struct frame f;
 	siginfo_t si;
 
-	waitid(P_PID, (id_t)l->pid, &si, WEXITED | WNOHANG);
+	waitid(P_PIDFD, (id_t)l->watch.fd, &si, WEXITED | WNOHANG);
 	close_watch(b, &l->watch);
 	l->pid = 0;
 	b->n_leaves--;
-	slot_set_state(s, SLOT_FREE);
+	slot_set_state(leaf_slot(l), SLOT_FREE);
 	forget_idle_owner(b, owner);
 	if (tell) {
 		frame_begin(&f, buf, sizeof(buf), MSG_REAPED, 0);
 		frame_u64(&f, REC_SERIAL, serial);
-		brood_send(b, &f, NULL, 0);
+		brood_send(b, &f, NULL);
 	}
 }
 
 static void tell_exit(struct brood *b, struct leaf *l)
 {
-	struct slot *s = leaf_slot(l);
 	uint8_t buf[FRAME_SIZE], record[EXIT_RECORD_SIZE];
-	bool launched = leaf_launched(l);
 	static const uint8_t no_token[WIRE_TOKEN_SIZE];
+	bool launched = leaf_launched(l);
 	struct frame f;
 
 	exit_record_encode(&l->end, record);
 	frame_begin(&f, buf, sizeof(buf), MSG_LEAF_EXIT, 0);
-	frame_u64(&f, REC_SERIAL, s->serial);
+	frame_u64(&f, REC_SERIAL, l->serial);
 	frame_u32(&f, REC_PID, (uint32_t)l->pid);
-	frame_u64(&f, REC_OWNER, launched ? s->owner : 0);
-	frame_bytes(&f, REC_TOKEN, launched ? s->token : no_token, WIRE_TOKEN_SIZE);
+	frame_u64(&f, REC_OWNER, launched ? l->noted.owner : 0);
+	frame_bytes(&f, REC_TOKEN, launched ? l->noted.token : no_token, WIRE_TOKEN_SIZE);
 	frame_bytes(&f, REC_EXIT, record, sizeof(record));
-	brood_send(b, &f, NULL, 0);
+	brood_send(b, &f, NULL);
 }
 
 /* Reads the record of a zombie and leaves the zombie in place. */
@@ -190,10 +284,11 @@ static int read_record(struct leaf *l)
 {
 	const struct slot *s = leaf_slot(l);
 	bool launched = leaf_launched(l);
+	uint32_t start_errno = launched ? s->start_errno : 0;
 	struct rusage ru = {0};
 	siginfo_t si = {0};
 
-	if (syscall(SYS_waitid, P_PID, l->pid, &si, WEXITED | WNOHANG | WNOWAIT, &ru) < 0)
+	if (syscall(SYS_waitid, P_PIDFD, l->watch.fd, &si, WEXITED | WNOHANG | WNOWAIT, &ru) < 0)
 		return -errno;
 	if (si.si_pid == 0)
 		return -EAGAIN;
@@ -209,10 +304,11 @@ static int read_record(struct leaf *l)
 		.oublock = (uint64_t)ru.ru_oublock,
 		.nvcsw = (uint64_t)ru.ru_nvcsw,
 		.nivcsw = (uint64_t)ru.ru_nivcsw,
-		.launched_ns = launched ? s->launched_ns : 0,
+		.launched_ns = launched ? l->noted.launched_ns : 0,
 		.ended_ns = clock_now(),
 		.start_step = launched ? s->start_step : 0,
-		.start_errno = launched ? s->start_errno : 0,
+		/* Of shared memory: an errno, or a lie. */
+		.start_errno = start_errno <= ERRNO_MAX ? start_errno : EPROTO,
 	};
 	return 0;
 }
@@ -239,7 +335,7 @@ static void leaf_over(struct watch *w, uint32_t events)
 	l->deadline_ns = 0;
 	/* The pidfd stays readable for ever; from here on it is only a handle. */
 	epoll_ctl(b->poller->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
-	if (l->released || (leaf_launched(l) && owner_is_gone(b, leaf_slot(l)->owner))) {
+	if (l->released || (leaf_launched(l) && owner_is_gone(b, l->noted.owner))) {
 		reap(b, l, true);
 	} else if (!leaf_launched(l) && b->channel.fd < 0) {
 		reap(b, l, false); /* parked, and nobody to whom it could have been handed */
@@ -256,13 +352,20 @@ int brood_add(struct brood *b, uint64_t serial, pid_t pid, int pidfd)
 	struct leaf *l = &b->leaves[i];
 	int r;
 
-	*l = (struct leaf){.watch = {.fd = -1, .ready = leaf_over}, .brood = b};
+	*l = (struct leaf){.watch = {.fd = -1, .ready = leaf_over}, .brood = b, .serial = serial};
 	r = poller_add(b->poller, &l->watch, pidfd, EPOLLIN);
 	if (r < 0)
 		return r;
 	l->pid = pid;
 	b->n_leaves++;
 	return 0;
+}
+
+/* In the slot too, for the keeper to find should this process die. */
+static void set_owner(struct leaf *l, uint64_t owner)
+{
+	l->noted.owner = owner;
+	leaf_slot(l)->owner = owner;
 }
 
 /*
@@ -274,77 +377,96 @@ static void owner_gone(struct watch *w, uint32_t events)
 {
 	struct owner *o = watch_owner(w, struct owner, watch);
 	struct brood *b = o->brood;
-	uint64_t id = o->id;
-
 	bool disowned = o->disowned;
+	uint64_t id = o->id;
 
 	o->disowned = false; /* so that reap() below leaves it to us */
 	o->gone = true;
 	for (uint32_t i = 0; i < b->n_slots; i++) {
 		struct leaf *l = &b->leaves[i];
-		struct slot *s = &b->slots[i];
 
-		if (l->pid == 0 || !leaf_launched(l) || s->owner != id)
+		if (l->pid == 0 || !leaf_launched(l) || l->noted.owner != id)
 			continue;
-		s->owner = 0;
+		set_owner(l, 0);
 		if (l->over)
 			reap(b, l, true);
-		else if (s->flags & FLAG_KILL_WITH_CALLER)
-			end_leaf(b, l, s->grace_ms);
+		else if (l->noted.flags & FLAG_KILL_WITH_CALLER)
+			end_leaf(b, l, l->noted.grace_ms);
 	}
 	close_watch(b, &o->watch);
 	o->disowned = disowned;
 	forget_idle_owner(b, id);
 }
 
-void brood_own(struct brood *b, uint64_t id, int pidfd)
+int brood_own(struct brood *b, uint64_t id, int pidfd)
 {
 	struct owner *o;
 
 	if (find_owner(b, id)) {
 		fd_close(pidfd);
-		return;
+		return -EEXIST;
 	}
 	o = calloc(1, sizeof(*o));
-	if (!o || poller_add(b->poller, &o->watch, pidfd, EPOLLIN) < 0) {
+	if (o)
+		o->watch.fd = -1;
+	if (!o || (pidfd >= 0 && poller_add(b->poller, &o->watch, pidfd, EPOLLIN) < 0)) {
 		/* Out of memory: its leaves live until they are released. */
 		free(o);
 		fd_close(pidfd);
-		return;
+		return -ENOMEM;
 	}
 	o->watch.ready = owner_gone;
 	o->brood = b;
 	o->id = id;
 	o->next = b->owners;
 	b->owners = o;
+	return 0;
 }
 
 static void list_leaf(struct brood *b, struct leaf *l)
 {
-	struct slot *s = leaf_slot(l);
+	const struct slot *s = leaf_launched(l) ? &l->noted : leaf_slot(l);
 	uint8_t buf[FRAME_SIZE];
 	struct frame f;
 
 	frame_begin(&f, buf, sizeof(buf), MSG_LEAF, 0);
-	frame_u64(&f, REC_SERIAL, s->serial);
+	frame_u64(&f, REC_SERIAL, l->serial);
 	frame_u32(&f, REC_PID, (uint32_t)l->pid);
-	frame_u32(&f, REC_STATE, l->over ? LEAF_OVER : leaf_launched(l) ? LEAF_LAUNCHED : LEAF_PARKED);
+	frame_u32(&f, REC_STATE, l->over ? LEAF_OVER : l->launched ? LEAF_LAUNCHED : LEAF_PARKED);
 	frame_u64(&f, REC_OWNER, s->owner);
 	frame_bytes(&f, REC_TOKEN, s->token, WIRE_TOKEN_SIZE);
 	frame_u32(&f, REC_NOFORK, s->nofork);
 	frame_u32(&f, REC_NOFORK_BY, s->nofork_by);
-	brood_send(b, &f, &l->watch.fd, 1);
+	brood_send(b, &f, l);
 	if (l->over)
 		tell_exit(b, l);
 }
 
+static bool hear(struct brood *b);
 static void receive(struct watch *w, uint32_t events);
 
 void brood_resume(struct brood *b, int channel)
 {
 	b->channel.ready = receive;
-	if (channel >= 0 && poller_add(b->poller, &b->channel, channel, EPOLLIN) < 0)
+	if (channel >= 0 && poller_add(b->poller, &b->channel, channel, EPOLLIN | EPOLLOUT) < 0)
 		fd_close(channel);
+}
+
+/*
+ * Connections end with the broker that served them. Their owners stay as long as a leaf names them,
+ * and for one more broker, since a launch by the last one may still be on its way.
+ */
+static void disown_all(struct brood *b)
+{
+	struct owner *next;
+
+	for (struct owner *o = b->owners; o; o = next) {
+		next = o->next;
+		if (o->disowned)
+			forget_idle_owner(b, o->id);
+		else
+			o->disowned = true;
+	}
 }
 
 void brood_connect(struct brood *b, int channel)
@@ -352,7 +474,11 @@ void brood_connect(struct brood *b, int channel)
 	uint8_t buf[FRAME_SIZE];
 	struct frame f;
 
-	close_watch(b, &b->channel);
+	/* The last broker's words first: what it was told of is done, and nobody will say it again. */
+	while (b->channel.fd >= 0 && hear(b))
+		;
+	lose_channel(b);
+	disown_all(b);
 	b->channel.ready = receive;
 	if (poller_add(b->poller, &b->channel, channel, EPOLLIN) < 0) {
 		fd_close(channel);
@@ -372,7 +498,7 @@ void brood_connect(struct brood *b, int channel)
 	frame_u32(&f, REC_STATE, b->warm ? TEMPLATE_WARM : TEMPLATE_RETIRING);
 	frame_u32(&f, REC_NOFORK, b->nofork);
 	frame_u32(&f, REC_NOFORK_BY, b->nofork_by);
-	brood_send(b, &f, NULL, 0);
+	brood_send(b, &f, NULL);
 }
 
 static void handle_release(struct brood *b, struct leaf *l)
@@ -404,9 +530,9 @@ static void handle(struct brood *b, const struct message *m, struct fds *fds)
 		break;
 	case MSG_CLAIM:
 		if (l && leaf_launched(l)) {
-			uint64_t before = leaf_slot(l)->owner;
+			uint64_t before = l->noted.owner;
 
-			leaf_slot(l)->owner = id;
+			set_owner(l, id);
 			forget_idle_owner(b, before);
 		}
 		break;
@@ -423,34 +549,46 @@ static void handle(struct brood *b, const struct message *m, struct fds *fds)
 	}
 }
 
-static void receive(struct watch *w, uint32_t events)
+/* One message; false when there is none. */
+static bool hear(struct brood *b)
 {
-	struct brood *b = watch_owner(w, struct brood, channel);
 	uint32_t state = b->warm && !b->stopping && b->calls ? STATE_WARM : STATE_STOPPING;
 	uint8_t buf[FRAME_SIZE];
 	struct message m;
 	struct fds fds;
-	ssize_t n = channel_receive(w->fd, buf, sizeof(buf), &fds, NULL, MSG_DONTWAIT);
+	ssize_t n = channel_receive(b->channel.fd, buf, sizeof(buf), &fds, NULL, MSG_DONTWAIT);
 
 	if (n == -EAGAIN)
-		return;
+		return false;
 	if (n > 0 && message_decode(buf, (size_t)n, PEER_BROKER, PEER_HOST, state, fds.n, &m, NULL) < 0) {
 		/* FORK may cross a STOP: that alone is no fault. */
 		if (!(n > 5 && get_u16(buf + 4) == MSG_FORK && state == STATE_STOPPING))
 			n = -EPROTO;
 		fds_close(&fds);
 		if (n > 0)
-			return;
+			return true;
 	}
 	if (n <= 0) {
-		close_watch(b, w); /* the broker is gone, or makes no sense: the keeper sends another */
+		/* The broker is gone, or makes no sense: the keeper sends another. */
+		lose_channel(b);
 		for (uint32_t i = 0; i < b->n_slots; i++)
 			if (b->leaves[i].pid && b->leaves[i].over && !leaf_launched(&b->leaves[i]))
 				reap(b, &b->leaves[i], false);
-		return;
+		return false;
 	}
 	handle(b, &m, &fds);
 	fds_close(&fds);
+	return b->channel.fd >= 0;
+}
+
+static void receive(struct watch *w, uint32_t events)
+{
+	struct brood *b = watch_owner(w, struct brood, channel);
+
+	if (events & EPOLLOUT)
+		send_unsent(b);
+	if (b->channel.fd >= 0)
+		hear(b);
 }
 
 void brood_forget_records(struct brood *b)
@@ -468,9 +606,11 @@ void brood_stop(struct brood *b, uint64_t grace_ms)
 	for (uint32_t i = 0; i < b->n_slots; i++) {
 		struct leaf *l = &b->leaves[i];
 
-		if (l->pid && leaf_launched(l))
+		if (l->pid == 0)
+			continue;
+		if (leaf_launched(l))
 			end_leaf(b, l, grace_ms);
-		else if (l->pid && !l->over)
+		else if (!l->over)
 			pidfd_signal(l->watch.fd, SIGKILL); /* parked: it has nothing to lose */
 	}
 }

@@ -23,7 +23,10 @@ struct leaf {
 	struct watch watch; /* of the pidfd, which is held */
 	struct brood *brood;
 	pid_t pid; /* 0: no leaf here */
-	bool over, released, told;
+	uint64_t serial;
+	bool over, released;
+	bool launched;	   /* seen to be */
+	struct slot noted; /* its slot at that moment: what is in shared memory may change any time */
 	uint64_t deadline_ns; /* of TERM, then of KILL; 0 for none */
 	uint64_t grace_ms;
 	bool termed;
@@ -39,6 +42,14 @@ struct owner {
 	bool gone;     /* the process is over; remembered for leaves that are launched only now */
 };
 
+/* A message that did not fit into the socket. */
+struct unsent {
+	struct unsent *next;
+	uint64_t leaf; /* serial of the one whose pidfd goes with it; 0: none */
+	size_t len;
+	uint8_t data[];
+};
+
 /* What only a host can do; the keeper's broods have none. */
 struct brood_calls {
 	void (*fork)(struct brood *brood, uint32_t count);
@@ -47,6 +58,8 @@ struct brood_calls {
 struct brood {
 	struct poller *poller;
 	struct watch channel; /* to the broker; the fd is held */
+	bool deaf;	      /* the broker is gone; the end of the channel is not read yet */
+	struct unsent *unsent, **unsent_end;
 	const struct brood_calls *calls;
 	struct slot *slots;
 	struct leaf *leaves; /* one for each slot */
@@ -72,10 +85,20 @@ int brood_add(struct brood *b, uint64_t serial, pid_t pid, int pidfd);
 void brood_connect(struct brood *b, int channel);
 /* Takes a channel that was connected before this process became its own successor; -1 is fine. */
 void brood_resume(struct brood *b, int channel);
-/* Takes the caller's pidfd; an id that is known already keeps the one it has. */
-void brood_own(struct brood *b, uint64_t owner, int pidfd);
-/* To the broker, if there is one. */
-void brood_send(struct brood *b, struct frame *f, const int *fds, size_t n_fds);
+/*
+ * Takes the caller's pidfd, -1 if it is known to be gone, in any case. 0, with the owner first in
+ * the list; -EEXIST: an id that is known already keeps the one it has; -ENOMEM.
+ */
+int brood_own(struct brood *b, uint64_t owner, int pidfd);
+/*
+ * To the broker, if there is one, with a leaf's pidfd or NULL. Never waits: what a broker does not
+ * read is kept, in order, and no more comes of it than it asked for leaves.
+ */
+void brood_send(struct brood *b, struct frame *f, const struct leaf *with);
+/* Keeps a message to be sent later. 0 or a negative errno. */
+int brood_keep(struct brood *b, uint64_t leaf, const void *data, size_t len);
+/* Before the end of this process: waits, not for long, for the broker to take what is kept. */
+void brood_flush(struct brood *b);
 /* From now on a record is reaped once it was told, as the ones that are there are now. */
 void brood_forget_records(struct brood *b);
 /*

@@ -5,7 +5,7 @@
  *
  *	main()
  *		confine_privileges(&err);	first of all, while there is one thread
- *		... loop, its four pool threads, channels, epoll, everything that is a descriptor
+ *		... loop, its pool threads, channels, epoll, everything that is a descriptor
  *		confine_broker(&err);		then the loop runs
  *
  * Capabilities belong to a thread, and no thread can drop another's; hence two calls. The filter

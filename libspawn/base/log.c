@@ -4,6 +4,7 @@
 #include "base/fd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,18 @@ void log_open(const char *process)
 			 fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
+/*
+ * A pipe, terminal or socket that nobody reads would hold the whole server in write(): asked first,
+ * it loses the line instead. (POLLOUT of a pipe says that a page is free, more than a line is.)
+ */
+static void write_line(const char *line, size_t len)
+{
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
+		(void)!write(STDERR_FILENO, line, len); /* one try: see the header */
+}
+
 void log_line(int priority, const char *event, const char *format, ...)
 {
 	char line[1024];
@@ -50,7 +63,7 @@ void log_line(int priority, const char *event, const char *format, ...)
 	if (used > sizeof(line) - 2)
 		used = sizeof(line) - 2;
 	line[used++] = '\n';
-	(void)!write(STDERR_FILENO, line, used); /* one try: see the header */
+	write_line(line, used);
 	errno = saved;
 }
 

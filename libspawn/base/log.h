@@ -7,7 +7,8 @@
  * prints `warning host-down template=words pid=712`, or with a journal on stderr
  * ($JOURNAL_STREAM), `<4>host-down template=words pid=712`. A value that came from elsewhere goes
  * through log_quote(), so that it cannot forge a second line.
- * One write(2) a line: a full disk or a closed pipe loses the line, never the server.
+ * One write(2) a line, and only where it does not wait: a full disk, a closed pipe or one that
+ * nobody reads loses the line, never the server.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

@@ -10,13 +10,11 @@
 
 /*
  * The kernel cuts a control message to the room there is and says MSG_CTRUNC, so room for more
- * descriptors than any message may carry makes "too many" a plain count. SCM_MAX_FD is 253.
+ * descriptors than any message may carry makes "too many" a plain count.
  */
-#define CONTROL_FDS 253
-
 union control {
 	struct cmsghdr align;
-	char bytes[CMSG_SPACE(CONTROL_FDS * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+	char bytes[CMSG_SPACE(CHANNEL_FDS_MAX * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
 };
 
 void fds_close(struct fds *fds)
@@ -70,24 +68,21 @@ int channel_send_frame(int fd, struct frame *f, const int *fds, size_t n_fds, in
 	return len < 0 ? len : channel_send(fd, f->data, (size_t)len, fds, n_fds, flags);
 }
 
-/* Owns the descriptors of one control message; those beyond what any message may carry are closed. */
+/* Owns the descriptors of one control message. */
 static int own_fds(const struct cmsghdr *c, struct fds *fds)
 {
 	size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	int r = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		int fd;
 
 		memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-		if (fds->n < WIRE_FDS_MAX) {
+		if (fds->n < CHANNEL_FDS_MAX)
 			fds->fd[fds->n++] = fd;
-		} else {
-			fd_close(fd);
-			r = -EPROTO;
-		}
+		else
+			fd_close(fd); /* of a kernel that allows more */
 	}
-	return r;
+	return fds->n > WIRE_FDS_MAX ? -EPROTO : 0;
 }
 
 static int own_control(struct msghdr *msg, struct fds *fds, struct sender *sender)
@@ -113,8 +108,8 @@ static int own_control(struct msghdr *msg, struct fds *fds, struct sender *sende
 	return r;
 }
 
-ssize_t channel_receive(int fd, void *buf, size_t size, struct fds *ret_fds,
-			struct sender *ret_sender, int flags)
+ssize_t channel_receive_all(int fd, void *buf, size_t size, struct fds *ret_fds,
+			    struct sender *ret_sender, int flags)
 {
 	struct iovec iov = {.iov_base = buf, .iov_len = size};
 	union control control;
@@ -144,13 +139,18 @@ ssize_t channel_receive(int fd, void *buf, size_t size, struct fds *ret_fds,
 		r = -EMFILE;
 	else if (msg.msg_flags & MSG_TRUNC)
 		r = -EMSGSIZE;
-	if (r < 0) {
-		fds_close(ret_fds);
+	if (r < 0)
 		return r;
-	}
-	if (n == 0 && ret_fds->n > 0) { /* an empty datagram is not end of file; it is no message either */
+	/* An empty datagram is not end of file; it is no message either. */
+	return n == 0 && ret_fds->n > 0 ? -EBADMSG : n;
+}
+
+ssize_t channel_receive(int fd, void *buf, size_t size, struct fds *ret_fds,
+			struct sender *ret_sender, int flags)
+{
+	ssize_t n = channel_receive_all(fd, buf, size, ret_fds, ret_sender, flags);
+
+	if (n < 0)
 		fds_close(ret_fds);
-		return -EBADMSG;
-	}
 	return n;
 }

@@ -14,10 +14,12 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#define CHANNEL_FDS_MAX 253 /* the kernel's SCM_MAX_FD; no message may carry so many */
+
 /* Descriptors that came with one datagram; -1 where one was taken. */
 struct fds {
 	size_t n;
-	int fd[WIRE_FDS_MAX];
+	int fd[CHANNEL_FDS_MAX];
 };
 
 void fds_close(struct fds *fds); /* closes what was not taken; n becomes 0 */
@@ -49,5 +51,11 @@ int channel_send_frame(int fd, struct frame *f, const int *fds, size_t n_fds, in
  */
 ssize_t channel_receive(int fd, void *buf, size_t size, struct fds *ret_fds,
 			struct sender *ret_sender, int flags);
+/*
+ * The same, but the descriptors are left in *ret_fds on failure too: for who cannot afford to wait
+ * while they are closed.
+ */
+ssize_t channel_receive_all(int fd, void *buf, size_t size, struct fds *ret_fds,
+			    struct sender *ret_sender, int flags);
 
 #endif

@@ -30,15 +30,16 @@ struct user {
 	struct user *next;
 	uid_t uid;
 	uint32_t sessions, leaves, queued;
-	uint32_t closing; /* descriptors of its that a thread is closing */
+	uint32_t closing; /* descriptors of its that wait to be closed; a thread is at the first */
+	uint64_t closing_since; /* loop time: when it began with that one */
+	struct closing *closings;
+	size_t unsent; /* messages for its sessions that do not read */
 };
 
-/* A datagram that did not fit into the socket. */
-struct unsent {
-	struct unsent *next;
-	int fd; /* -1 or one descriptor */
-	size_t len;
-	uint8_t data[];
+/* What did not fit into a socket. */
+struct outbox {
+	struct unsent *first, **end;
+	size_t n;
 };
 
 struct session {
@@ -57,8 +58,10 @@ struct session {
 	char *confined; /* NULL: no more than the server */
 	struct user *user;
 	uint32_t n_leaves; /* entries that it owns; a closed session lives until it has none */
-	struct unsent *unsent, **unsent_end;
-	size_t n_unsent;
+	uint32_t n_takes;
+	struct outbox outbox;
+	uv_timer_t *greeting; /* until HELLO */
+	bool listing;	      /* a STATUS is being answered, which is as long as it is */
 	bool broken;
 };
 
@@ -102,12 +105,15 @@ struct pool {
 	uv_timer_t *refill;
 };
 
+#define REAPED_KEPT 512
+
 struct host {
 	struct host *next;
 	struct broker *broker;
 	struct pool *pool; /* NULL once retired or dead: it has only leaves to see off */
 	uv_poll_t *poll;
 	int fd; /* -1: no channel */
+	struct outbox outbox;
 	uint64_t id, digest, generation;
 	pid_t pid;
 	uid_t uid;
@@ -121,6 +127,9 @@ struct host {
 	uint32_t n_leaves; /* entries */
 	uint64_t *owners; /* connections whose pidfd it was given */
 	size_t n_owners, owners_size;
+	/* Serials told to be reaped last: a host that dies may have left that unread. */
+	uint64_t reaped[REAPED_KEPT];
+	unsigned n_reaped;
 };
 
 struct entry {
@@ -151,6 +160,7 @@ struct broker {
 	uv_loop_t loop;
 	uv_poll_t *keeper_poll;
 	int keeper_fd;
+	struct outbox keeper_outbox;
 	pid_t keeper_pid;
 	bool system_mode, draining, serving;
 	struct config *config;
@@ -163,7 +173,8 @@ struct broker {
 	struct entry *entries[ENTRY_BUCKETS];
 	struct held_take *takes;
 	uint32_t last_start;
-	size_t max_sessions, max_waiting; /* what the limit on descriptors allows */
+	size_t n_kept; /* descriptors in outboxes */
+	size_t max_sessions, max_waiting, max_closing, max_kept; /* what the limit on descriptors allows */
 	uid_t own_uid; /* read before the sandbox, which refuses to tell */
 	gid_t own_gid;
 	uint32_t *own_groups; /* sorted */
@@ -177,6 +188,17 @@ void poll_events(uv_poll_t *poll, int events, uv_poll_cb cb);
 void poll_close(uv_poll_t **poll);
 uv_timer_t *timer_open(struct broker *b, void *data);
 void timer_close(uv_timer_t **timer);
+
+/* outbox.c */
+void outbox_init(struct outbox *o);
+/*
+ * Finishes the frame and sends it, or keeps it if the socket is full: fd is borrowed, -1 for none.
+ * -ENOBUFS when max are kept already.
+ */
+int outbox_send(struct broker *b, struct outbox *o, int sock, struct frame *f, int fd, size_t max);
+/* Sends what now fits; look at n for what is left. */
+int outbox_flush(struct broker *b, struct outbox *o, int sock);
+void outbox_drop(struct broker *b, struct outbox *o);
 
 /* keeper_link.c */
 int keeper_link_open(struct broker *b);
@@ -195,6 +217,8 @@ int session_send(struct session *s, struct frame *f, int borrowed_fd);
 void session_error(struct session *s, uint32_t id, const struct spawn_error *err, uint64_t retry_ms);
 struct session *session_find(struct broker *b, uint64_t connection);
 struct user *user_get(struct broker *b, uid_t uid);
+/* Some of its descriptors were closed. */
+void session_listen_again(struct broker *b, struct user *u);
 /* Answers the TAKEs that waited for lists, if there is nothing to wait for any more. */
 void session_answer_takes(struct broker *b);
 
@@ -213,8 +237,8 @@ void pool_down(struct pool *p, int code, unsigned step, const char *reason, cons
 	       size_t tail_len, uint64_t retry_ms);
 void pool_fail_waiting(struct pool *p, int code, enum spawn_origin origin, unsigned step,
 		       const char *text, uint64_t retry_ms);
-/* The request is taken back: true if it waited. A session's requests all go with id 0. */
-bool pool_cancel(struct broker *b, struct session *s, uint32_t id);
+/* The request is taken back: how many waited with that id. A session's requests all go with id 0. */
+unsigned pool_cancel(struct broker *b, struct session *s, uint32_t id);
 /* Brings pools in line with a new table. */
 void pool_reconfigure(struct broker *b);
 void pool_drain(struct broker *b);
@@ -234,7 +258,8 @@ void host_know_owner(struct host *h, const struct session *s);
 void host_disown(struct host *h, uint64_t connection);
 void host_reap(struct host *h, uint64_t serial);
 void host_retire(struct host *h);
-bool host_lists_pending(const struct broker *b);
+/* True while a host of that user has not listed its leaves to this broker. */
+bool host_lists_pending(const struct broker *b, uid_t uid);
 struct parked *host_take_parked(struct host *h);
 void parked_free(struct parked *p);
 /* Frees it if it is dead and has no leaf. */

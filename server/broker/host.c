@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #define FRAME_SIZE 2048
+#define UNSENT_MAX 65536 /* a host that is behind by more does not read at all */
 
 static struct host *find(struct broker *b, uint64_t id)
 {
@@ -55,6 +56,7 @@ static void close_channel(struct host *h)
 		return;
 	poll_close(&h->poll);
 	h->fd = fd_close(h->fd);
+	outbox_drop(h->broker, &h->outbox);
 }
 
 static void detach(struct host *h)
@@ -86,6 +88,13 @@ void host_maybe_free(struct host *h)
 	free(h);
 }
 
+static void readable(uv_poll_t *poll, int status, int events);
+
+static void listen_for(struct host *h)
+{
+	poll_events(h->poll, UV_READABLE | (h->outbox.n ? UV_WRITABLE : 0), readable);
+}
+
 void host_retire(struct host *h)
 {
 	detach(h);
@@ -95,12 +104,15 @@ void host_retire(struct host *h)
 
 void host_send(struct host *h, struct frame *f, int fd)
 {
-	/*
-	 * A host that reads nothing while its socket fills is broken; what is lost here it would
-	 * never have acted upon. The keeper ends it when its leaves' channel closes.
-	 */
-	if (h->fd >= 0 && channel_send_frame(h->fd, f, &fd, fd >= 0, MSG_DONTWAIT) < 0)
+	size_t kept = h->outbox.n;
+
+	if (h->fd < 0)
+		return;
+	/* Its end, and who plays its part then, is the keeper's to tell. */
+	if (outbox_send(h->broker, &h->outbox, h->fd, f, fd, UNSENT_MAX) < 0)
 		close_channel(h);
+	else if (kept == 0 && h->outbox.n > 0)
+		listen_for(h);
 }
 
 void host_fork(struct host *h, uint32_t count)
@@ -121,6 +133,7 @@ void host_reap(struct host *h, uint64_t serial)
 	uint8_t buf[64];
 	struct frame f;
 
+	h->reaped[h->n_reaped++ % REAPED_KEPT] = serial;
 	frame_begin(&f, buf, sizeof(buf), MSG_REAP, 0);
 	frame_u64(&f, REC_SERIAL, serial);
 	host_send(h, &f, -1);
@@ -170,10 +183,18 @@ void host_disown(struct host *h, uint64_t connection)
 	}
 }
 
-bool host_lists_pending(const struct broker *b)
+bool host_lists_pending(const struct broker *b, uid_t uid)
 {
 	for (const struct host *h = b->hosts; h; h = h->next)
-		if (!h->listed && h->fd >= 0)
+		if (!h->listed && h->fd >= 0 && h->uid == uid)
+			return true;
+	return false;
+}
+
+static bool was_reaped(const struct host *h, uint64_t serial)
+{
+	for (unsigned i = 0; i < REAPED_KEPT; i++)
+		if (h->reaped[i] == serial)
 			return true;
 	return false;
 }
@@ -186,6 +207,10 @@ static void handle_leaf(struct host *h, const struct message *m, struct fds *fds
 	const uint8_t *token;
 	size_t len;
 
+	if (!e && was_reaped(h, serial)) {
+		host_reap(h, serial);
+		return;
+	}
 	if (!e && message_u32(m, REC_STATE) != LEAF_PARKED) {
 		token = message_bytes(m, REC_TOKEN, &len);
 		e = entry_add(h->broker, h, NULL, serial, (pid_t)message_u32(m, REC_PID), token);
@@ -326,6 +351,31 @@ static void handle(struct host *h, const struct message *m, struct fds *fds)
 	}
 }
 
+/* Without a channel it is of no use any more, and it may well live on. */
+static void end_nonsense(struct host *h, const struct spawn_error *err)
+{
+	struct pool *p = h->pool;
+	char quoted[SPAWN_ERROR_TEXT * 2];
+
+	log_line(LOG_ERR, "host-protocol", "template=%s pid=%d reason=%s", h->template_name, h->pid,
+		 log_quote(quoted, sizeof(quoted), err->message));
+	if (!p)
+		return;
+	host_retire(h);
+	pool_turn(p);
+}
+
+/* One that was dead before this broker came is never told down: its channel's end is its end. */
+static void end_retired(struct host *h)
+{
+	if (h->pool)
+		return;
+	h->dead = true;
+	h->listed = true;
+	session_answer_takes(h->broker);
+	host_maybe_free(h);
+}
+
 static void readable(uv_poll_t *poll, int status, int events)
 {
 	struct host *h = poll->data;
@@ -336,6 +386,15 @@ static void readable(uv_poll_t *poll, int status, int events)
 	struct message m;
 	struct fds fds;
 
+	/* Its end was closed with something unread; libuv takes that for the end of this one. */
+	if (status < 0)
+		listen_for(h);
+	if (events & UV_WRITABLE) {
+		if (outbox_flush(b, &h->outbox, h->fd) < 0)
+			outbox_drop(b, &h->outbox); /* what it said last is still to be read */
+		if (h->outbox.n == 0)
+			listen_for(h);
+	}
 	for (int i = 0; i < 32 && h->fd >= 0; i++) {
 		ssize_t n = channel_receive(h->fd, buf, sizeof(buf), &fds, NULL, MSG_DONTWAIT);
 
@@ -346,6 +405,10 @@ static void readable(uv_poll_t *poll, int status, int events)
 			/* Its end, and who plays its part then, is the keeper's to tell. */
 			fds_close(&fds);
 			close_channel(h);
+			if (n > 0)
+				end_nonsense(h, &err);
+			else
+				end_retired(h);
 			return;
 		}
 		handle(h, &m, &fds);
@@ -377,6 +440,7 @@ static struct host *host_new(struct broker *b, const struct message *m)
 	h->uid = message_u32(m, REC_UID);
 	message_string(m, REC_TEMPLATE, h->template_name, sizeof(h->template_name));
 	h->parked_end = &h->parked;
+	outbox_init(&h->outbox);
 	h->next = b->hosts;
 	b->hosts = h;
 	return h;
@@ -459,6 +523,7 @@ void host_up(struct broker *b, const struct message *m, struct fds *fds)
 void host_offered(struct broker *b, const struct message *m, struct fds *fds)
 {
 	struct host *h = find(b, message_u64(m, REC_HOST));
+	const struct config_template *t;
 	struct parked *p;
 
 	if (!h)
@@ -469,6 +534,12 @@ void host_offered(struct broker *b, const struct message *m, struct fds *fds)
 	if (!h->pool || h->dead || b->draining)
 		return; /* its descriptors are closed: it leaves */
 	h->pool->fruitless = 0;
+	if (fds->n < 2)
+		return; /* lost for want of descriptors */
+	/* Those for whom it was forked may have gone; nor is it kept then. */
+	t = pool_template(h->pool);
+	if (t && h->n_parked >= t->pool_size + h->pool->n_waiting)
+		return;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return;

@@ -11,13 +11,23 @@
 /* What one turn of the loop reads here at most. */
 #define MESSAGES_A_TURN 64
 
+static void readable(uv_poll_t *poll, int status, int events);
+
+static void listen_for(struct broker *b)
+{
+	poll_events(b->keeper_poll, UV_READABLE | (b->keeper_outbox.n ? UV_WRITABLE : 0), readable);
+}
+
 void keeper_send(struct broker *b, struct frame *f)
 {
-	int r = channel_send_frame(b->keeper_fd, f, NULL, 0, 0);
+	/* Kept when the keeper is busy: it must not wait for us while we wait for it. */
+	int r = outbox_send(b, &b->keeper_outbox, b->keeper_fd, f, -1, SIZE_MAX);
 
 	/* Without a keeper there is no server; what runs runs on. */
 	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
 		log_line(LOG_ERR, "keeper-send", "errno=%d", -r);
+	if (b->keeper_outbox.n > 0)
+		listen_for(b);
 }
 
 void keeper_start_host(struct broker *b, struct pool *p, size_t index, uint64_t connection)
@@ -106,6 +116,32 @@ static void handle(struct broker *b, const struct message *m, struct fds *fds)
 	}
 }
 
+/*
+ * The limits of main.c keep this from happening; should it, what was lost is a connection or a leaf,
+ * and each of them sees its other end close.
+ */
+static void handle_lost(struct broker *b, const uint8_t *buf, uint32_t state)
+{
+	uint32_t len = get_u32(buf);
+	uint8_t forget[64];
+	struct message m;
+	struct frame f;
+	struct fds none = {0};
+
+	log_line(LOG_ERR, "out-of-descriptors", "lost=1");
+	/* Both bring two. */
+	if (len > WIRE_INLINE_MAX ||
+	    message_decode(buf, len, PEER_KEEPER, PEER_BROKER, state, 2, &m, NULL) < 0)
+		return;
+	if (m.type == MSG_OFFERED) {
+		host_offered(b, &m, &none);
+	} else if (m.type == MSG_PEER) {
+		frame_begin(&f, forget, sizeof(forget), MSG_FORGET, 0);
+		frame_u64(&f, REC_CONNECTION, message_u64(&m, REC_CONNECTION));
+		keeper_send(b, &f);
+	}
+}
+
 static void readable(uv_poll_t *poll, int status, int events)
 {
 	static uint8_t buf[WIRE_INLINE_MAX];
@@ -114,6 +150,15 @@ static void readable(uv_poll_t *poll, int status, int events)
 	struct message m;
 	struct fds fds;
 
+	/* Its end was closed with something unread; libuv takes that for the end of this one. */
+	if (status < 0)
+		listen_for(b);
+	if (events & UV_WRITABLE) {
+		if (outbox_flush(b, &b->keeper_outbox, b->keeper_fd) < 0)
+			outbox_drop(b, &b->keeper_outbox);
+		if (b->keeper_outbox.n == 0)
+			listen_for(b);
+	}
 	for (int i = 0; i < MESSAGES_A_TURN; i++) {
 		uint32_t state = b->config ? STATE_OPEN : STATE_NEW;
 		ssize_t n = channel_receive(b->keeper_fd, buf, sizeof(buf), &fds, NULL, MSG_DONTWAIT);
@@ -121,11 +166,7 @@ static void readable(uv_poll_t *poll, int status, int events)
 		if (n == -EAGAIN)
 			return;
 		if (n == -EMFILE) {
-			/*
-			 * The limits of main.c keep this from happening; should it, what was lost is
-			 * a connection or a leaf, and each of them sees its other end close.
-			 */
-			log_line(LOG_ERR, "out-of-descriptors", "lost=1");
+			handle_lost(b, buf, state);
 			continue;
 		}
 		if (n <= 0 || message_decode(buf, (size_t)n, PEER_KEEPER, PEER_BROKER, state, fds.n, &m,
@@ -143,6 +184,7 @@ static void readable(uv_poll_t *poll, int status, int events)
 
 int keeper_link_open(struct broker *b)
 {
+	outbox_init(&b->keeper_outbox);
 	b->keeper_poll = poll_open(b, b->keeper_fd, b, readable);
 	return 0;
 }

@@ -109,7 +109,7 @@ int launch(struct host *h, const struct waiting *w, bool hit)
 		host_reap(h, leaf->serial);
 		entry_remove(h->broker, e);
 		parked_free(leaf);
-		if (r == -ETOOMANYREFS)
+		if (r != -EPIPE && r != -ECONNRESET)
 			return r;
 	}
 	send_started(h, leaf, w, token, promise, hit, now);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define KEEPER_FD   3
-#define POOL_THREADS "4"
+#define POOL_THREADS "8"
 
 static int compare_gids(const void *a, const void *b)
 {
@@ -45,7 +45,8 @@ static int read_own_credentials(struct broker *b)
 /*
  * Descriptors are counted before they are accepted: a message that brings one when there is no room
  * is lost. Of the limit, half is for connections (two each), an eighth for requests that wait, an
- * eighth for one message's 253, the rest for parked leaves (two each), hosts and libuv.
+ * eighth for what a user sends only to be closed and one message's 253 beyond that, a sixteenth for
+ * what clients do not read, the rest for parked leaves (two each), hosts and libuv.
  */
 static void share_descriptors(struct broker *b)
 {
@@ -56,6 +57,8 @@ static void share_descriptors(struct broker *b)
 		n = files.rlim_cur == RLIM_INFINITY ? 1u << 20 : files.rlim_cur;
 	b->max_sessions = n / 4;
 	b->max_waiting = n / 8;
+	b->max_closing = n / 8;
+	b->max_kept = n / 16;
 }
 
 int main(int argc, char **argv)

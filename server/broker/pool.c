@@ -106,9 +106,9 @@ void pool_fail_waiting(struct pool *p, int code, enum spawn_origin origin, unsig
 	}
 }
 
-bool pool_cancel(struct broker *b, struct session *s, uint32_t id)
+unsigned pool_cancel(struct broker *b, struct session *s, uint32_t id)
 {
-	bool found = false;
+	unsigned found = 0;
 
 	for (struct pool *p = b->pools; p; p = p->next) {
 		struct waiting **at = &p->waiting;
@@ -123,7 +123,7 @@ bool pool_cancel(struct broker *b, struct session *s, uint32_t id)
 			*at = w->next;
 			p->n_waiting--;
 			waiting_free(w);
-			found = true;
+			found++;
 		}
 		p->waiting_end = at;
 	}
@@ -161,7 +161,8 @@ static bool find_connection(const struct pool *p, uint64_t *ret)
 	if (!p->broker->system_mode)
 		return true;
 	for (const struct session *s = p->broker->sessions; s; s = s->next)
-		if (s->fd >= 0 && s->uid == p->uid && s->gid == p->gid &&
+		if (s->fd >= 0 && !s->confined && pidfd_is_over(s->pidfd) != 1 && s->uid == p->uid &&
+		    s->gid == p->gid &&
 		    groups_equal(s->groups, s->n_groups, p->groups, p->n_groups)) {
 			*ret = s->connection;
 			return true;

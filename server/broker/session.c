@@ -19,9 +19,13 @@
 #include <unistd.h>
 
 #define UNSENT_MAX	512
+#define UNSENT_USER_MAX 16384 /* beyond, a user's STATUS has to wait */
 #define MESSAGES_A_TURN 16
-#define CLOSING_MAX	16
+#define TAKES_MAX	4096
+#define CLOSING_MAX	16  /* that hang: no more spawns */
+#define CLOSING_HANG_MS 100
 #define HELLO_RETRY_MS	100
+#define HELLO_MS	10000
 
 struct user *user_get(struct broker *b, uid_t uid)
 {
@@ -94,95 +98,95 @@ static void drop_takes(struct session *s)
 		*p = t->next;
 		free(t);
 	}
+	s->n_takes = 0;
+}
+
+static void drop_outbox(struct session *s)
+{
+	s->user->unsent -= s->outbox.n;
+	outbox_drop(s->broker, &s->outbox);
 }
 
 void session_close(struct session *s)
 {
 	pool_cancel(s->broker, s, 0);
 	drop_takes(s);
+	timer_close(&s->greeting);
 	poll_close(&s->poll);
 	s->fd = fd_close(s->fd);
-	while (s->unsent) {
-		struct unsent *u = s->unsent;
-
-		s->unsent = u->next;
-		fd_close(u->fd);
-		free(u);
-	}
+	drop_outbox(s);
 	s->user->sessions--;
 	s->broker->n_sessions--;
 	session_unref_leaf(s);
 }
 
-void session_break(struct session *s)
-{
-	if (s->fd >= 0 && !s->broken) {
-		s->broken = true;
-		shutdown(s->fd, SHUT_RDWR);
-	}
-}
-
 static void ready(uv_poll_t *poll, int status, int events);
 
-static int keep_unsent(struct session *s, const struct frame *f, int fd)
+/*
+ * Who does not read its answers is not asked for more requests, and neither is a user whose
+ * descriptors pile up. What is left of a broken connection is read and dropped in any case.
+ */
+static bool may_read(const struct session *s)
 {
-	struct unsent *u;
+	return s->user->closing < s->broker->max_closing && (s->broken || s->outbox.n == 0);
+}
 
-	if (s->n_unsent >= UNSENT_MAX)
-		return -ENOBUFS;
-	u = malloc(sizeof(*u) + f->len);
-	if (!u)
-		return -ENOMEM;
-	u->fd = fd >= 0 ? fd_dup_above(fd, 3) : -1;
-	if (fd >= 0 && u->fd < 0) {
-		free(u);
-		return -EMFILE;
-	}
-	u->next = NULL;
-	u->len = f->len;
-	memcpy(u->data, f->data, f->len);
-	*s->unsent_end = u;
-	s->unsent_end = &u->next;
-	s->n_unsent++;
-	poll_events(s->poll, UV_READABLE | UV_WRITABLE, ready);
-	return 0;
+static void listen_for(struct session *s)
+{
+	int events = may_read(s) ? UV_READABLE : 0;
+
+	if (!s->broken && s->outbox.n > 0)
+		events |= UV_WRITABLE;
+	poll_events(s->poll, events, ready);
+}
+
+void session_listen_again(struct broker *b, struct user *u)
+{
+	if (u->closing != b->max_closing - 1)
+		return;
+	for (struct session *s = b->sessions; s; s = s->next)
+		if (s->user == u && s->fd >= 0)
+			listen_for(s);
+}
+
+void session_break(struct session *s)
+{
+	if (s->fd < 0 || s->broken)
+		return;
+	s->broken = true;
+	shutdown(s->fd, SHUT_RDWR);
+	drop_outbox(s);
+	listen_for(s);
 }
 
 int session_send(struct session *s, struct frame *f, int fd)
 {
-	int r = frame_finish(f);
+	size_t kept = s->outbox.n;
+	int r;
 
-	if (r < 0)
-		return r;
 	if (s->fd < 0 || s->broken)
 		return -ENOTCONN;
-	r = s->unsent ? -EAGAIN : channel_send(s->fd, f->data, f->len, &fd, fd >= 0, MSG_DONTWAIT);
-	if (r == -EAGAIN || r == -ETOOMANYREFS)
-		r = keep_unsent(s, f, fd);
-	if (r < 0)
+	r = outbox_send(s->broker, &s->outbox, s->fd, f, fd, s->listing ? SIZE_MAX : UNSENT_MAX);
+	if (r < 0) {
 		session_break(s);
+	} else if (s->outbox.n > kept) {
+		s->user->unsent++;
+		if (kept == 0)
+			listen_for(s);
+	}
 	return r;
 }
 
 static void flush(struct session *s)
 {
-	while (s->unsent) {
-		struct unsent *u = s->unsent;
-		int r = channel_send(s->fd, u->data, u->len, &u->fd, u->fd >= 0, MSG_DONTWAIT);
+	size_t kept = s->outbox.n;
+	int r = outbox_flush(s->broker, &s->outbox, s->fd);
 
-		if (r == -EAGAIN || r == -ETOOMANYREFS)
-			return;
-		if (r < 0) {
-			session_break(s);
-			return;
-		}
-		s->unsent = u->next;
-		s->n_unsent--;
-		fd_close(u->fd);
-		free(u);
-	}
-	s->unsent_end = &s->unsent;
-	poll_events(s->poll, UV_READABLE, ready);
+	s->user->unsent -= kept - s->outbox.n;
+	if (r < 0)
+		session_break(s);
+	else if (s->outbox.n == 0)
+		listen_for(s);
 }
 
 void session_error(struct session *s, uint32_t id, const struct spawn_error *err, uint64_t retry_ms)
@@ -221,6 +225,7 @@ static void handle_hello(struct session *s, const struct message *m)
 		return;
 	}
 	s->state = STATE_OPEN;
+	timer_close(&s->greeting);
 	frame_begin(&f, buf, sizeof(buf), MSG_WELCOME, m->id);
 	frame_u32(&f, REC_VERSION, WIRE_VERSION);
 	frame_string(&f, REC_SERVER, SPAWND_VERSION);
@@ -264,7 +269,8 @@ static int decide(struct session *s, const struct message *m, int body, struct p
 	if (!fd_is_seqpacket(body))
 		return error_set(err, -EPROTO, SPAWN_ORIGIN_WIRE, STEP_REQUEST,
 				 "SPAWN came with something else than the end of a body socket pair");
-	if (s->user->closing >= CLOSING_MAX)
+	if (s->user->closing >= CLOSING_MAX &&
+	    uv_now(&s->broker->loop) - s->user->closing_since > CLOSING_HANG_MS)
 		return error_set(err, -EAGAIN, SPAWN_ORIGIN_POOL, STEP_LIMIT,
 				 "%u descriptors of uid %u hang while they are closed; try again",
 				 s->user->closing, s->uid);
@@ -298,11 +304,11 @@ static void handle_spawn(struct session *s, const struct message *m, struct fds 
 static void handle_cancel(struct session *s, const struct message *m)
 {
 	struct spawn_error err;
+	unsigned n = m->id ? pool_cancel(s->broker, s, m->id) : 0;
 
-	if (m->id == 0 || !pool_cancel(s->broker, s, m->id))
-		return;
 	error_set(&err, -ECANCELED, SPAWN_ORIGIN_CLIENT, STEP_CANCEL, "the request was cancelled");
-	session_error(s, m->id, &err, 0);
+	while (n-- > 0)
+		session_error(s, m->id, &err, 0);
 }
 
 static void answer_take(struct session *s, uint32_t id, const uint8_t *token)
@@ -351,11 +357,11 @@ static void handle_take(struct session *s, const struct message *m)
 	const uint8_t *token = message_bytes(m, REC_TOKEN, &len);
 	struct held_take *t;
 
-	if (!host_lists_pending(s->broker)) {
+	if (!host_lists_pending(s->broker, s->uid)) {
 		answer_take(s, m->id, token);
 		return;
 	}
-	t = malloc(sizeof(*t));
+	t = s->n_takes < TAKES_MAX ? malloc(sizeof(*t)) : NULL;
 	if (!t) {
 		session_break(s);
 		return;
@@ -363,21 +369,24 @@ static void handle_take(struct session *s, const struct message *m)
 	*t = (struct held_take){.next = s->broker->takes, .session = s, .id = m->id};
 	memcpy(t->token, token, sizeof(t->token));
 	s->broker->takes = t;
+	s->n_takes++;
 }
 
 void session_answer_takes(struct broker *b)
 {
-	struct held_take *t = b->takes;
+	struct held_take **p = &b->takes;
 
-	if (host_lists_pending(b))
-		return;
-	b->takes = NULL;
-	while (t) {
-		struct held_take *next = t->next;
+	while (*p) {
+		struct held_take *t = *p;
 
+		if (host_lists_pending(b, t->session->uid)) {
+			p = &t->next;
+			continue;
+		}
+		*p = t->next;
+		t->session->n_takes--;
 		answer_take(t->session, t->id, t->token);
 		free(t);
-		t = next;
 	}
 }
 
@@ -391,6 +400,22 @@ static void handle_release(struct session *s, const struct message *m)
 	host_reap(e->host, e->serial);
 	if (e->over)
 		entry_gone(s->broker, e);
+}
+
+/* As long as the table of leaves: no bound but that a client reads it before it asks anew. */
+static void handle_status(struct session *s, const struct message *m)
+{
+	struct spawn_error err;
+
+	if (s->user->unsent > UNSENT_USER_MAX) {
+		error_set(&err, -EAGAIN, SPAWN_ORIGIN_POOL, STEP_LIMIT,
+			  "other connections of uid %u do not read their answers; try again", s->uid);
+		session_error(s, m->id, &err, HELLO_RETRY_MS);
+		return;
+	}
+	s->listing = true;
+	status_send(s, m->id);
+	s->listing = false;
 }
 
 static void handle(struct session *s, const struct message *m, struct fds *fds)
@@ -419,7 +444,7 @@ static void handle(struct session *s, const struct message *m, struct fds *fds)
 		session_send(s, &f, -1);
 		break;
 	case MSG_STATUS:
-		status_send(s, m->id);
+		handle_status(s, m);
 		break;
 	}
 }
@@ -443,21 +468,28 @@ static bool receive(struct session *s)
 	struct sender sender;
 	struct message m;
 	struct fds fds;
-	ssize_t n = channel_receive(s->fd, buf, sizeof(buf), &fds, &sender, MSG_DONTWAIT);
+	ssize_t n = channel_receive_all(s->fd, buf, sizeof(buf), &fds, &sender, MSG_DONTWAIT);
 	bool more = n != -EAGAIN;
 
-	if (n == 0 || n == -ECONNRESET || (s->broken && n < 0 && n != -EAGAIN)) {
+	if (n == 0 || n == -ECONNRESET) {
 		session_close(s);
 		return false;
 	}
 	if (s->broken) {
-		; /* what was sent behind a fault is read, so that the client's end is no reset, and dropped */
+		/*
+		 * What was sent behind a fault is read and dropped, so that the client's end is no
+		 * reset, and so that no descriptor in it is closed along with the socket, here, where
+		 * that may hang.
+		 */
 	} else if (n < 0 && n != -EAGAIN) {
 		error_errno(&err, (int)n, SPAWN_ORIGIN_WIRE, STEP_RECEIVE,
 			    n == -EMFILE ? "too many descriptors in one message" : "receive");
 		refuse_message(s, buf, 0, &err);
-	} else if (n > 0 && sender.pid != s->pid) {
-		/* Inherited over a fork, or handed on: a connection is its connector's alone. */
+	} else if (n > 0 && (sender.pid != s->pid || pidfd_is_over(s->pidfd) == 1)) {
+		/*
+		 * Inherited over a fork, or handed on: a connection is its connector's alone, and not
+		 * that of a later process with its number.
+		 */
 		error_set(&err, -EPERM, SPAWN_ORIGIN_POLICY, STEP_PERMISSION,
 			  "process %d may not use the connection of process %d (connect anew)",
 			  sender.pid, s->pid);
@@ -480,13 +512,16 @@ static void ready(uv_poll_t *poll, int status, int events)
 {
 	struct session *s = poll->data;
 
+	/* The client's end was closed with answers unread; libuv takes that for the end of this one. */
+	if (status < 0)
+		listen_for(s);
 	if (events & UV_WRITABLE)
 		flush(s);
-	if (!(events & UV_READABLE) && status == 0)
-		return;
-	for (int i = 0; i < MESSAGES_A_TURN; i++)
+	for (int i = 0; i < MESSAGES_A_TURN && may_read(s); i++)
 		if (!receive(s))
 			return;
+	if (!may_read(s))
+		listen_for(s);
 }
 
 static int admit(struct session *s, struct spawn_error *err)
@@ -538,8 +573,19 @@ static struct session *session_new(struct broker *b, const struct message *m)
 	s->pid = (pid_t)message_u32(m, REC_PID);
 	s->state = STATE_NEW;
 	s->fd = s->pidfd = -1;
-	s->unsent_end = &s->unsent;
+	outbox_init(&s->outbox);
 	return s;
+}
+
+static void greeting_due(uv_timer_t *timer)
+{
+	struct session *s = timer->data;
+	struct spawn_error err;
+
+	error_set(&err, -ETIMEDOUT, SPAWN_ORIGIN_WIRE, STEP_HELLO,
+		  "a client has %d s to say HELLO", HELLO_MS / 1000);
+	session_error(s, 0, &err, 0);
+	session_break(s);
 }
 
 void session_open(struct broker *b, const struct message *m, struct fds *fds)
@@ -558,6 +604,8 @@ void session_open(struct broker *b, const struct message *m, struct fds *fds)
 	s->user->sessions++;
 	b->n_sessions++;
 	s->poll = poll_open(b, s->fd, s, ready);
+	s->greeting = timer_open(b, s);
+	uv_timer_start(s->greeting, greeting_due, HELLO_MS, 0);
 	if (admit(s, &err) < 0) {
 		session_error(s, 0, &err, err.code == -EAGAIN ? HELLO_RETRY_MS : 0);
 		session_close(s); /* at once: it may be descriptors that are short */

@@ -97,5 +97,5 @@ void host_fork(struct host *h, uint32_t n)
 	frame_u32(&f, REC_CODE, (uint32_t)-r);
 	frame_u32(&f, REC_STEP, r == -EBUSY ? STEP_THREADS : r == -EAGAIN ? STEP_LIMIT : STEP_FORK);
 	frame_text(&f, REC_TEXT, err.message);
-	brood_send(&h->brood, &f, NULL, 0);
+	brood_send(&h->brood, &f, NULL);
 }

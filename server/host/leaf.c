@@ -25,6 +25,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5 */
+#endif
+
 /* What the broker decided; flat. */
 struct launch {
 	uint64_t serial, owner, deadline_ns, grace_ms;
@@ -192,12 +196,31 @@ static void promise(const struct leaf_self *self, const struct launch *l)
 		die(self, STEP_NOFORK, r, -1);
 }
 
+/* Whoever made the body socket, by the kernel: a closed socket alone is one that nobody reads. */
+static bool caller_is_gone(int body)
+{
+	_cleanup_close_ int pidfd = -1;
+	socklen_t len = sizeof(pidfd), cred_len = sizeof(struct ucred);
+	struct ucred cred;
+
+	if (getsockopt(body, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) < 0) {
+		if (errno != ENOPROTOOPT)
+			return errno == ESRCH || errno == EINVAL || errno == ENODATA;
+		/* Before Linux 6.5; a pid that is somebody else's by now lets the leaf run. */
+		if (getsockopt(body, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) < 0 || cred.pid <= 0)
+			return false;
+		pidfd = pidfd_open_pid(cred.pid);
+		if (pidfd == -ESRCH)
+			return true;
+	}
+	return pidfd >= 0 && pidfd_is_over(pidfd) == 1;
+}
+
 static void say_ready(const struct leaf_self *self, const struct launch *l)
 {
-	int r;
-
 	uint8_t buf[128], times[16];
 	struct frame f;
+	int r;
 
 	put_u64(times, l->launched_ns);
 	put_u64(times + 8, clock_now());
@@ -209,7 +232,7 @@ static void say_ready(const struct leaf_self *self, const struct launch *l)
 	 * A caller that is gone already changes nothing, its leaf runs as a fork's child would; but one
 	 * that shall end with its caller may have been launched too late for its parent to end it.
 	 */
-	if (r < 0 && (l->flags & FLAG_KILL_WITH_CALLER))
+	if (r < 0 && (l->flags & FLAG_KILL_WITH_CALLER) && caller_is_gone(self->body))
 		_exit(127);
 }
 

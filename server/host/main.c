@@ -229,6 +229,7 @@ static int serve(struct host *h)
 		if (h->end_leaves)
 			brood_stop(&h->brood, h->stop_grace_ms);
 	}
+	brood_flush(&h->brood);
 	return 0;
 }
 
@@ -260,7 +261,15 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	h.brood.warm = true;
-	if (tell_warmed(&h) < 0 || poller_add(&h.poller, &h.keeper, HOST_KEEPER_FD, EPOLLIN) < 0)
-		return 1;
-	return serve(&h) < 0;
+	r = tell_warmed(&h);
+	if (r == 0)
+		r = poller_add(&h.poller, &h.keeper, HOST_KEEPER_FD, EPOLLIN);
+	if (r == 0)
+		r = serve(&h);
+	if (r < 0) /* into the tail that the keeper keeps of this output */
+		dprintf(STDERR_FILENO,
+			"spawn-host: template \"%s\": %s (did it close descriptors that are not its own, "
+			"3 to 6?)\n",
+			h.name, strerrordesc_np(-r));
+	return r < 0;
 }

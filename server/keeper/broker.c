@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #define FRAME_SIZE	   (WIRE_INLINE_MAX / 2)
@@ -71,6 +70,14 @@ static void send_groups(struct frame *f, const struct credentials *c)
 		put_u32(p + 4 * i, c->groups[i]);
 }
 
+/* A host without a channel to the broker is of no use; its end is told, and another is asked for. */
+static void cannot_introduce(struct host_process *h)
+{
+	log_line(LOG_WARNING, "host-unreachable", "template=%s", h->template_name);
+	if (h->pid)
+		pidfd_signal(h->pidfd.fd, SIGKILL);
+}
+
 void broker_introduce(struct keeper *k, struct host_process *h)
 {
 	_cleanup_free_ uint8_t *buf = malloc(FRAME_SIZE);
@@ -78,11 +85,15 @@ void broker_introduce(struct keeper *k, struct host_process *h)
 	int pair[2], size = CHANNEL_BUFFER;
 	struct frame f;
 
-	if (!buf || k->broker.channel.fd < 0 || channel_pair(pair) < 0)
+	if (k->broker.channel.fd < 0)
+		return; /* the next one is told of every host */
+	if (!buf || channel_pair(pair) < 0) {
+		cannot_introduce(h);
 		return;
+	}
 	near = pair[0];
 	far = pair[1];
-	/* Room for the list of every leaf: the host writes it blocking, perhaps before the broker reads. */
+	/* Room for a long list of leaves before it has to be kept. */
 	setsockopt(far, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	frame_begin(&f, buf, FRAME_SIZE, MSG_HOST_UP, h->start_id);
 	frame_u64(&f, REC_HOST, h->id);
@@ -101,8 +112,8 @@ void broker_introduce(struct keeper *k, struct host_process *h)
 		return;
 	}
 	frame_begin(&f, buf, FRAME_SIZE, MSG_BROKER, 0);
-	if (h->channel.fd >= 0 && channel_send_frame(h->channel.fd, &f, &far, 1, MSG_DONTWAIT) == -EAGAIN)
-		pidfd_signal(h->pidfd.fd, SIGKILL); /* it reads nothing any more */
+	if (h->channel.fd >= 0 && channel_send_frame(h->channel.fd, &f, &far, 1, MSG_DONTWAIT) < 0)
+		cannot_introduce(h); /* it reads nothing any more, or is over */
 }
 
 void broker_tell(struct keeper *k, bool hosts_too)
@@ -141,8 +152,11 @@ static void handle_start(struct keeper *k, const struct message *m)
 		return;
 	}
 	if (credentials_copy(&c, peer->identity.uid, peer->identity.gid, peer->identity.groups,
-			     peer->identity.n_groups) < 0)
+			     peer->identity.n_groups) < 0) {
+		host_refuse(k, m->id, k->config->templates[index].name, -ENOMEM,
+			    "the server is out of memory");
 		return;
+	}
 	host_start(k, m->id, &k->config->templates[index], &c);
 	credentials_finish(&c);
 }
@@ -167,7 +181,7 @@ static void handle(struct keeper *k, const struct message *m)
 		k->broker.serving = true;
 		if (!k->ready_told) {
 			k->ready_told = true;
-			sd_notifyf(0, "READY=1\nSTATUS=Serving %zu templates at %s",
+			notify("READY=1\nSTATUS=Serving %zu templates at %s",
 				   k->config->n_templates, k->options.socket);
 		}
 		break;
@@ -194,7 +208,7 @@ static void channel_ready(struct watch *w, uint32_t events)
 			log_line(LOG_ERR, "broker-protocol", "reason=\"%s\"", err.message);
 		broker_lost(k);
 	}
-	fds_close(&fds);
+	descriptors_close(&fds);
 }
 
 static void schedule_restart(struct keeper *k)
@@ -224,6 +238,7 @@ static void broker_over(struct watch *w, uint32_t events)
 	fd_close(fd);
 	b->pid = 0;
 	broker_lost(k);
+	peer_forget_idle(k);
 	if (k->stopping)
 		return;
 	schedule_restart(k);
@@ -286,7 +301,7 @@ int broker_start(struct keeper *k, struct spawn_error *err)
 	b->serving = false;
 	broker_watch(k);
 	broker_tell(k, true);
-	listen_pause(k, false);
+	listen_pause(k, b->channel.fd < 0); /* it may be lost already */
 	return 0;
 }
 

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h */
@@ -128,12 +127,12 @@ static void reload_over(struct watch *w, uint32_t events)
 	if (r < 0) {
 		log_line(LOG_ERR, "reload-refused", "kept=the-old-configuration reason=%s",
 			 log_quote(quoted, sizeof(quoted), err.message));
-		sd_notifyf(0, "READY=1\nSTATUS=Reload refused: %s", err.message);
+		notify("READY=1\nSTATUS=Reload refused: %s", err.message);
 		return;
 	}
 	log_line(LOG_INFO, "reloaded", "templates=%zu", k->config->n_templates);
 	broker_tell(k, false);
-	sd_notifyf(0, "READY=1\nSTATUS=Serving %zu templates at %s", k->config->n_templates,
+	notify("READY=1\nSTATUS=Serving %zu templates at %s", k->config->n_templates,
 		   k->options.socket);
 }
 
@@ -156,7 +155,7 @@ void configuration_reload(struct keeper *k)
 	if (k->reload_pid)
 		return;
 	k->reload = false;
-	sd_notify(0, "RELOADING=1");
+	notify("RELOADING=1");
 	r = sealed_open("spawnd-table", &k->reload_table_fd);
 	if (r < 0)
 		error_errno(&err, r, SPAWN_ORIGIN_HOST, STEP_CONFIG, "memfd");
@@ -167,7 +166,7 @@ void configuration_reload(struct keeper *k)
 		k->reload_table_fd = fd_close(k->reload_table_fd);
 		log_line(LOG_ERR, "reload-refused", "kept=the-old-configuration reason=%s",
 			 log_quote(quoted, sizeof(quoted), err.message));
-		sd_notify(0, "READY=1");
+		notify("READY=1");
 		return;
 	}
 	configuration_reload_watch(k);

@@ -19,7 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FRAME_SIZE 8192
+#define FRAME_SIZE   8192
+#define ERRNO_MAX    4095
+#define MUTE_MS	     1000
+#define LAST_WORDS   64 /* messages, or reads of its output, after its end */
 
 struct host_process *host_find(struct keeper *k, uint64_t id)
 {
@@ -91,71 +94,66 @@ void host_refuse(struct keeper *k, uint32_t start_id, const char *template_name,
 	tell_down(k, start_id, 0, template_name, code, STEP_START, text, "", 0, 100);
 }
 
-static void read_output(struct host_process *h)
+/* One read; false when there is nothing more. */
+static bool read_output(struct host_process *h)
 {
-	char buf[1024];
-	ssize_t n;
+	char buf[TAIL_SIZE];
+	ssize_t n = read(h->output.fd, buf, sizeof(buf));
+	size_t len, keep;
 
-	while ((n = read(h->output.fd, buf, sizeof(buf))) > 0) {
-		size_t len = (size_t)n, keep;
-
-		if (len > TAIL_SIZE - h->tail_len) {
-			keep = TAIL_SIZE - len;
-			if (keep > h->tail_len)
-				keep = h->tail_len;
-			memmove(h->tail, h->tail + h->tail_len - keep, keep);
-			h->tail_len = keep;
-		}
-		memcpy(h->tail + h->tail_len, buf, len);
-		h->tail_len += len;
-		if (n < (ssize_t)sizeof(buf))
-			return; /* the rest, if any, wakes us again: one host shall not hold the loop */
-	}
 	if (n == 0)
 		close_watch(h->keeper, &h->output);
+	if (n <= 0)
+		return false;
+	len = (size_t)n;
+	if (len > TAIL_SIZE - h->tail_len) {
+		keep = TAIL_SIZE - len;
+		if (keep > h->tail_len)
+			keep = h->tail_len;
+		memmove(h->tail, h->tail + h->tail_len - keep, keep);
+		h->tail_len = keep;
+	}
+	memcpy(h->tail + h->tail_len, buf, len);
+	h->tail_len += len;
+	return true;
 }
 
+/* The rest, if any, wakes us again: one host shall not hold the loop. */
 static void output_ready(struct watch *w, uint32_t events)
 {
 	read_output(watch_owner(w, struct host_process, output));
 }
 
-/* That a host does not lie: the pid is alive and a child of the host. */
-static int parent_of(pid_t pid)
-{
-	char path[64], buf[512], *p;
-	_cleanup_close_ int fd = -1;
-	ssize_t n;
-	int parent;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = read(fd, buf, sizeof(buf) - 1);
-	if (n <= 0)
-		return -ESRCH;
-	buf[n] = '\0';
-	p = strrchr(buf, ')'); /* the name before it may contain anything */
-	if (!p || sscanf(p + 1, " %*c %d", &parent) != 1)
-		return -EBADMSG;
-	return parent;
-}
-
-static int verify_leaf(struct host_process *h, uint64_t serial, pid_t pid, int *ret_pidfd)
+/*
+ * That a host does not lie: the pid is a child of the host, alive or a zombie (offered all the same:
+ * the broker counts what it asked for). 1, 0 when there is nothing to offer, or a negative errno.
+ */
+static int verify_leaf(struct host_process *h, uint64_t serial, pid_t pid, uint64_t *ret_started,
+		       int *ret_pidfd)
 {
 	_cleanup_close_ int pidfd = -1;
+	uint64_t started;
+	pid_t parent;
+	int r;
 
 	if (serial_slot(serial) >= h->n_slots || serial >> (SLOT_BITS + SERIAL_COUNT_BITS) != h->id)
 		return -EPROTO;
 	pidfd = pidfd_open_pid(pid);
 	if (pidfd < 0)
-		return pidfd == -ESRCH ? 0 : pidfd; /* died and reaped: nothing to offer */
-	if (parent_of(pid) != h->pid)
-		return pidfd_is_over(pidfd) == 1 ? 0 : -EPERM;
-	/* Still the same process as when the pidfd was opened, so the answer was about it. */
-	if (pidfd_is_over(pidfd) != 0)
+		return pidfd == -ESRCH ? 0 : pidfd;
+	r = process_origin(pid, &parent, &started);
+	if (r == -ENOENT || r == -ESRCH)
 		return 0;
+	if (r < 0)
+		return r;
+	/* Not reaped yet: still the process of when the pidfd was opened, so this is about it. */
+	if (pidfd_signal(pidfd, 0) == -ESRCH)
+		return 0;
+	if (parent == getpid())
+		return 0; /* the host is over, or about to be: the leaf came to the subreaper */
+	if (parent != h->pid)
+		return -EPERM;
+	*ret_started = started;
 	*ret_pidfd = take_fd(&pidfd);
 	return 1;
 }
@@ -171,22 +169,25 @@ static void handle_offer(struct host_process *h, const struct message *m, struct
 	uint64_t serial = message_u64(m, REC_SERIAL);
 	pid_t pid = (pid_t)message_u32(m, REC_PID);
 	_cleanup_close_ int pidfd = -1;
+	uint64_t started;
 	uint8_t buf[128];
 	struct frame f;
 	int r, out[2];
 
-	r = verify_leaf(h, serial, pid, &pidfd);
+	r = fd_is_seqpacket(fds->fd[0]) ? verify_leaf(h, serial, pid, &started, &pidfd) : -EPROTO;
 	if (r < 0) {
-		char text[160];
+		char text[192];
 
-		snprintf(text, sizeof(text), "template \"%s\": its host offered a leaf that is not its child",
-			 h->template_name);
+		snprintf(text, sizeof(text), "template \"%s\": its host offered a leaf that %s (%s)",
+			 h->template_name,
+			 r == -EPERM || r == -EPROTO ? "is not its child" : "cannot be verified",
+			 strerrordesc_np(-r));
 		kill_host(h, r, STEP_FORK, text);
 		return;
 	}
 	if (r == 0)
 		return;
-	h->registered[serial_slot(serial)] = (struct registered){pid, serial};
+	h->registered[serial_slot(serial)] = (struct registered){pid, serial, started};
 	frame_begin(&f, buf, sizeof(buf), MSG_OFFERED, 0);
 	frame_u64(&f, REC_HOST, h->id);
 	frame_u64(&f, REC_SERIAL, serial);
@@ -222,7 +223,10 @@ static void handle(struct host_process *h, const struct message *m, struct fds *
 		break;
 	case MSG_WARM_FAILED:
 		message_string(m, REC_TEXT, h->reason, sizeof(h->reason));
-		h->reason_code = -(int)message_u32(m, REC_CODE);
+		/* An errno, or a host that lies. */
+		h->reason_code = message_u32(m, REC_CODE) <= ERRNO_MAX ?
+					 -(int)message_u32(m, REC_CODE) :
+					 -EPROTO;
 		h->reason_step = message_u32(m, REC_STEP);
 		break;
 	case MSG_OFFER:
@@ -244,7 +248,9 @@ static void channel_ready(struct watch *w, uint32_t events)
 	if (n == -EAGAIN)
 		return;
 	if (n <= 0) {
-		close_watch(h->keeper, w); /* the pidfd will tell */
+		/* The pidfd will tell; a host that lives on without its channel is of no use. */
+		close_watch(h->keeper, w);
+		h->mute_deadline_ns = clock_now() + MUTE_MS * NS_PER_MS;
 	} else if (message_decode(buf, (size_t)n, PEER_HOST, PEER_KEEPER, state, fds.n, &m, &err) < 0) {
 		char text[SPAWN_ERROR_TEXT + 128];
 
@@ -255,7 +261,7 @@ static void channel_ready(struct watch *w, uint32_t events)
 	} else {
 		handle(h, &m, &fds);
 	}
-	fds_close(&fds);
+	descriptors_close(&fds);
 }
 
 static void describe_end(struct host_process *h, const siginfo_t *si)
@@ -287,22 +293,21 @@ static void host_over(struct watch *w, uint32_t events)
 
 	if (waitid(P_PID, (id_t)h->pid, &si, WEXITED | WNOHANG) == 0 && si.si_pid == 0)
 		return;
-	/* What it said last: a reason for its end, the last lines of stderr. */
-	while (h->channel.fd >= 0 && before == HOST_WARMING && !h->reason[0]) {
-		int fd = h->channel.fd;
-
+	/*
+	 * What it said last: a reason for its end, the last lines of stderr. Not for ever: processes
+	 * that it left behind may have both.
+	 */
+	for (int i = 0; i < LAST_WORDS && h->channel.fd >= 0 && before == HOST_WARMING && !h->reason[0]; i++)
 		channel_ready(&h->channel, EPOLLIN);
-		if (h->channel.fd == fd)
-			break;
-	}
-	if (h->output.fd >= 0)
-		read_output(h);
+	for (int i = 0; i < LAST_WORDS && h->output.fd >= 0 && read_output(h); i++)
+		;
 	h->killed = !h->reason[0] && si.si_code == CLD_KILLED && si.si_status == SIGKILL;
 	describe_end(h, &si);
 	close_watch(k, &h->pidfd);
 	close_watch(k, &h->channel);
 	close_watch(k, &h->output);
 	h->pid = 0;
+	h->warm_deadline_ns = h->mute_deadline_ns = 0;
 	if (before == HOST_WARMING && h->state == HOST_WARMING && !k->stopping) {
 		struct history *r = own_history(h);
 
@@ -482,10 +487,12 @@ uint64_t host_next_deadline(const struct keeper *k)
 	uint64_t next = 0;
 
 	for (const struct host_process *h = k->hosts; h; h = h->next) {
-		uint64_t d = h->brood ? h->brood->next_deadline : h->warm_deadline_ns;
+		const uint64_t all[] = {h->brood ? h->brood->next_deadline : 0, h->warm_deadline_ns,
+					h->mute_deadline_ns};
 
-		if (d && (!next || d < next))
-			next = d;
+		for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+			if (all[i] && (!next || all[i] < next))
+				next = all[i];
 	}
 	return next;
 }
@@ -499,6 +506,12 @@ void host_tick(struct keeper *k, uint64_t now)
 			brood_tick(h->brood);
 		if (h->brood && h->brood->ending)
 			brood_stop(h->brood, k->config->stop_timeout_ms);
+		if (h->mute_deadline_ns && now >= h->mute_deadline_ns) {
+			snprintf(text, sizeof(text), "template \"%s\": its host closed its channel to the server",
+				 h->template_name);
+			h->mute_deadline_ns = 0;
+			kill_host(h, -ECONNRESET, STEP_RECEIVE, text);
+		}
 		if (!h->warm_deadline_ns || now < h->warm_deadline_ns)
 			continue;
 		snprintf(text, sizeof(text),

@@ -14,6 +14,7 @@
 #include "config/table.h"
 #include "keeper/peer.h"
 #include "poller.h"
+#include "wire/channel.h"
 
 #include <stdbool.h>
 #include <limits.h>
@@ -36,6 +37,7 @@ struct connection {
 	struct connection *next;
 	uint64_t connection;
 	struct peer_identity identity;
+	bool named;	    /* by a leaf, as its owner: of peer_forget_idle() */
 	struct watch watch; /* of identity.pidfd; a peer that is gone needs no host */
 	struct keeper *keeper;
 };
@@ -50,10 +52,11 @@ struct credentials {
 
 #define TAIL_SIZE 4096
 
-/* A leaf as the keeper verified it; in the order of slots. */
+/* A leaf as the keeper verified it; in the order of slots. Pids are reused: started tells them apart. */
 struct registered {
 	pid_t pid;
 	uint64_t serial;
+	uint64_t started;
 };
 
 enum host_state { HOST_WARMING, HOST_WARM, HOST_STOPPING, HOST_DEAD };
@@ -74,7 +77,8 @@ struct host_process {
 	struct registered *registered;
 	uint32_t nofork, nofork_by;
 	uint32_t start_id; /* of the START_HOST that asked for it */
-	uint64_t started_ns, warm_deadline_ns, kill_deadline_ns;
+	uint64_t started_ns, warm_deadline_ns;
+	uint64_t mute_deadline_ns; /* its channel is closed: it has until then to be over */
 	char reason[1024];
 	bool killed; /* by SIGKILL, and not by the keeper */
 	int reason_code;
@@ -144,6 +148,8 @@ void listen_pause(struct keeper *k, bool on);
 void listen_close(struct keeper *k);
 struct connection *peer_find(struct keeper *k, uint64_t connection);
 void peer_forget(struct keeper *k, uint64_t connection);
+/* The broker that served them is gone: keeps those alone that a leaf names as its owner. */
+void peer_forget_idle(struct keeper *k);
 int peer_add(struct keeper *k, uint64_t connection, struct peer_identity *take);
 
 /* broker.c */
@@ -181,8 +187,19 @@ void orphans_adopt(struct host_process *h);
 /* Frees dead hosts without leaves. */
 void orphans_sweep(struct keeper *k);
 
-/* reap.c: waits for children that nobody watches: orphans of leaves. */
+/* reap.c */
+/*
+ * Closes what came with a message. A host (or a broker that lost its wits) may send a file whose
+ * close hangs, as one of FUSE can: whatever is no socket is closed by a process that shares this
+ * one's descriptors.
+ */
+void descriptors_close(struct fds *fds);
+/* Waits for children that nobody watches: orphans of leaves. */
 void reap_strangers(struct keeper *k);
+/* Who its parent is and when it started (ticks since boot): also of a zombie. 0 or a negative errno. */
+int process_origin(pid_t pid, pid_t *ret_parent, uint64_t *ret_started);
+/* True if the process that has the pid now is the one that was registered. */
+bool registered_is_alive(const struct registered *r);
 
 /* configuration.c */
 int configuration_load(struct keeper *k, struct spawn_error *err);
@@ -190,6 +207,9 @@ void configuration_reload(struct keeper *k);
 void configuration_reload_watch(struct keeper *k);
 /* Runs spawnd-config in the foreground with one more option; its exit status. */
 int configuration_tool(const struct options *o, const char *action);
+
+/* notify.c: tells the service manager, if there is one. */
+void notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* reexec.c */
 int reexec_now(struct keeper *k, struct spawn_error *err);

@@ -58,6 +58,7 @@ static int lock_directory(struct keeper *k, int directory, const char *name, str
 {
 	char lock_name[NAME_MAX + 8];
 	_cleanup_close_ int fd = -1;
+	struct stat st;
 
 	snprintf(lock_name, sizeof(lock_name), "%s.lock", name);
 	fd = openat(directory, lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -68,6 +69,10 @@ static int lock_directory(struct keeper *k, int directory, const char *name, str
 		return error_set(err, -errno, SPAWN_ORIGIN_HOST, STEP_START,
 				 "another spawnd serves %s (stop it, or choose another --socket)",
 				 k->options.socket);
+	/* The one before may have removed it, at its end, between the open and the lock. */
+	if (fstat(fd, &st) < 0 || st.st_nlink == 0)
+		return error_set(err, -EAGAIN, SPAWN_ORIGIN_HOST, STEP_START,
+				 "another spawnd left %s just now (start again)", k->options.socket);
 	k->lock_fd = take_fd(&fd);
 	return 0;
 }
@@ -166,6 +171,39 @@ void peer_forget(struct keeper *k, uint64_t connection)
 		peer_drop(p);
 }
 
+/* In what other processes may write: the worst that a false name does is to keep a connection. */
+static void mark_named(struct keeper *k, const struct host_process *h)
+{
+	struct slot *slots;
+
+	if (slots_map(h->slots_fd, h->n_slots, &slots) < 0)
+		return;
+	for (uint32_t i = 0; i < h->n_slots; i++) {
+		struct connection *p = NULL;
+
+		if (slot_state(&slots[i]) == SLOT_LAUNCHED)
+			p = peer_find(k, slots[i].owner);
+		if (p)
+			p->named = true;
+	}
+	slots_unmap(slots, h->n_slots);
+}
+
+void peer_forget_idle(struct keeper *k)
+{
+	struct connection *next;
+
+	for (struct host_process *h = k->hosts; h; h = h->next)
+		mark_named(k, h);
+	for (struct connection *p = k->peers; p; p = next) {
+		next = p->next;
+		if (!p->named)
+			peer_drop(p);
+		else
+			p->named = false;
+	}
+}
+
 int peer_add(struct keeper *k, uint64_t connection, struct peer_identity *take)
 {
 	struct connection *p = calloc(1, sizeof(*p));
@@ -211,8 +249,10 @@ static void compare_groups(struct keeper *k, struct peer_identity *id)
 
 	if (k->options.system_mode || id->confined[0])
 		return;
-	if (credentials_copy(&c, id->uid, id->gid, id->groups, id->n_groups) < 0)
+	if (credentials_copy(&c, id->uid, id->gid, id->groups, id->n_groups) < 0) {
+		snprintf(id->confined, sizeof(id->confined), "no memory to compare its groups");
 		return;
+	}
 	if (!credentials_equal(&c, &k->own))
 		snprintf(id->confined, sizeof(id->confined), "its groups are not the server's");
 	credentials_finish(&c);

@@ -21,7 +21,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #define EXIT_USAGE  2
@@ -343,11 +342,13 @@ static void begin_stop(struct keeper *k)
 	uint8_t buf[64];
 	struct frame f;
 
-	sd_notify(0, "STOPPING=1\nSTATUS=Waiting for running leaves");
+	notify("STOPPING=1\nSTATUS=Waiting for running leaves");
 	log_line(LOG_INFO, "stopping", "timeout_ms=%lu", k->config->stop_timeout_ms);
 	/* A leaf's own grace ends first; this one is for hosts that do not answer. */
 	k->stop_deadline_ns = clock_now() + (k->config->stop_timeout_ms + 2000) * NS_PER_MS;
 	listen_close(k);
+	if (k->reload_pid)
+		pidfd_signal(k->reload_pidfd.fd, SIGKILL);
 	frame_begin(&f, buf, sizeof(buf), MSG_DRAIN, 0);
 	broker_send(k, &f, NULL, 0);
 	for (struct host_process *h = k->hosts; h; h = h->next)

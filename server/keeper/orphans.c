@@ -14,39 +14,51 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* True if the pid is a child of this process, alive or not. */
-static bool is_child(pid_t pid)
+/* True if it is a child of this process, alive or not reaped yet. */
+static bool is_child(int pidfd)
 {
 	siginfo_t si;
 
-	return waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
+	return waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/*
+ * A leaf that its host reaped may have left its pid to somebody else's process, also one that is
+ * a child here: the pidfd is asked about only if it is of the process that was verified.
+ */
+static int open_leaf(const struct registered *r)
+{
+	_cleanup_close_ int pidfd = r->pid ? pidfd_open_pid(r->pid) : -1;
+
+	return pidfd >= 0 && registered_is_alive(r) && is_child(pidfd) ? take_fd(&pidfd) : -1;
 }
 
 static void adopt_leaf(struct host_process *h, uint32_t i)
 {
 	const struct registered *r = &h->registered[i];
-	const struct slot *s = &h->brood->slots[i];
+	/* A copy: whoever else maps the slots may write there at any time. */
+	const struct slot s = h->brood->slots[i];
 	struct connection *owner;
 	int pidfd;
 
 	/* The slot says whether it was reaped; the keeper's own register which process it is. */
-	if (r->pid == 0 || slot_state(s) == SLOT_FREE || s->serial != r->serial || !is_child(r->pid))
+	if (s.state == SLOT_FREE || s.serial != r->serial)
 		return;
-	pidfd = pidfd_open_pid(r->pid);
+	pidfd = open_leaf(r);
 	if (pidfd < 0 || brood_add(h->brood, r->serial, r->pid, pidfd) < 0) {
 		fd_close(pidfd);
 		return;
 	}
-	owner = slot_state(s) == SLOT_LAUNCHED ? peer_find(h->keeper, s->owner) : NULL;
+	owner = s.state == SLOT_LAUNCHED ? peer_find(h->keeper, s.owner) : NULL;
 	pidfd = owner ? fd_dup_above(owner->identity.pidfd, 3) : -1;
 	if (pidfd >= 0)
-		brood_own(h->brood, s->owner, pidfd);
+		brood_own(h->brood, s.owner, pidfd);
 	/* What the host was told by WATCH alone is in the slot too. */
-	if (s->deadline_ns && slot_state(s) == SLOT_LAUNCHED) {
+	if (s.deadline_ns && s.state == SLOT_LAUNCHED) {
 		struct leaf *l = &h->brood->leaves[i];
 
-		l->deadline_ns = s->deadline_ns;
-		l->grace_ms = s->grace_ms;
+		l->deadline_ns = s.deadline_ns;
+		l->grace_ms = s.grace_ms;
 		if (!h->brood->next_deadline || l->deadline_ns < h->brood->next_deadline)
 			h->brood->next_deadline = l->deadline_ns;
 	}
@@ -83,7 +95,9 @@ void orphans_sweep(struct keeper *k)
 
 	for (; h; h = next) {
 		next = h->next;
-		if (h->state == HOST_DEAD && h->brood && h->brood->n_leaves == 0)
+		/* While the server stops nobody reads on: what a broker did not take is lost with it. */
+		if (h->state == HOST_DEAD && h->brood && h->brood->n_leaves == 0 &&
+		    (!h->brood->unsent || h->keeper->stopping))
 			host_free(h);
 	}
 }

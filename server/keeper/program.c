@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,32 @@ _Noreturn static void die(int report, unsigned step, int code)
 	_exit(127);
 }
 
+static void verify_groups(const struct program *p, int report)
+{
+	uint32_t groups[PROGRAM_GROUPS_MAX];
+	long n = syscall(SYS_getgroups, PROGRAM_GROUPS_MAX, groups);
+
+	if (n < 0)
+		die(report, STEP_CREDENTIALS, -errno);
+	/* The kernel sorts them, as credentials_copy() does. */
+	if ((size_t)n != p->n_groups || (n > 0 && memcmp(groups, p->groups, (size_t)n * sizeof(*groups)) != 0))
+		die(report, STEP_CREDENTIALS, -EPERM);
+}
+
+/* setresuid() drops them, unless a securebit says otherwise. */
+static void verify_no_capabilities(int report)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	memset(data, 0xff, sizeof(data));
+	if (syscall(SYS_capget, &header, data) < 0)
+		die(report, STEP_CREDENTIALS, -errno);
+	for (int i = 0; i < 2; i++)
+		if (data[i].effective | data[i].permitted)
+			die(report, STEP_CREDENTIALS, -EPERM);
+}
+
 /* groups, gid, uid, in this order; each checked, then verified. The kernel's own calls: glibc's
  * wrappers would signal threads, and use locks. */
 static void drop_credentials(const struct program *p, int report)
@@ -46,6 +74,13 @@ static void drop_credentials(const struct program *p, int report)
 	if (r != p->uid || e != p->uid || s != p->uid || rg != p->gid || eg != p->gid ||
 	    sg != p->gid || (p->uid != 0 && syscall(SYS_setresuid, 0, 0, 0) == 0))
 		die(report, STEP_CREDENTIALS, -EPERM);
+	verify_groups(p, report);
+	if (p->uid != 0)
+		verify_no_capabilities(report);
+	/* The session keyring is root's: whoever possesses it may read the keys in it. */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS &&
+	    errno != EPERM)
+		die(report, STEP_CREDENTIALS, -errno);
 }
 
 static void place_fds(const struct program *p, int report)
@@ -53,7 +88,6 @@ static void place_fds(const struct program *p, int report)
 	int high[PROGRAM_FDS], output = p->output, null_fd;
 
 	/* All out of the way of 0 to 6 before any dup2: a source may be another's target. */
-	report = fd_dup_above(report, 16);
 	for (size_t i = 0; i < p->n_fds; i++)
 		if ((high[i] = fd_dup_above(p->fds[i], 16)) < 0)
 			die(report, STEP_FDS, high[i]);

@@ -13,7 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define PROGRAM_FDS 4
+#define PROGRAM_FDS	   4
+#define PROGRAM_GROUPS_MAX 4096
 
 struct program {
 	const char *path;
@@ -24,7 +25,7 @@ struct program {
 	bool drop; /* to these credentials, verified */
 	uid_t uid;
 	gid_t gid;
-	const uint32_t *groups;
+	const uint32_t *groups; /* sorted; at most PROGRAM_GROUPS_MAX */
 	size_t n_groups;
 };
 

@@ -5,8 +5,80 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
+
+#define STAT_PARENT  4
+#define STAT_STARTED 22
+
+int process_origin(pid_t pid, pid_t *ret_parent, uint64_t *ret_started)
+{
+	char path[64], buf[1024], *p, *end;
+	unsigned long long started;
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+	long parent;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, sizeof(buf) - 1);
+	if (n <= 0)
+		return -ESRCH;
+	buf[n] = '\0';
+	p = strrchr(buf, ')'); /* the name before it may contain anything */
+	for (int field = 2; p && field < STAT_PARENT; field++)
+		p = strchr(p + 1, ' ');
+	parent = p ? strtol(p + 1, &end, 10) : 0;
+	for (int field = STAT_PARENT; p && field < STAT_STARTED; field++)
+		p = strchr(p + 1, ' ');
+	if (!p)
+		return -EBADMSG;
+	started = strtoull(p + 1, &end, 10);
+	if (end == p + 1 || *end != ' ')
+		return -EBADMSG;
+	*ret_parent = (pid_t)parent;
+	*ret_started = started;
+	return 0;
+}
+
+bool registered_is_alive(const struct registered *r)
+{
+	uint64_t started;
+	pid_t parent;
+
+	return r->pid && process_origin(r->pid, &parent, &started) == 0 && started == r->started;
+}
+
+void descriptors_close(struct fds *fds)
+{
+	struct fds strange = {.n = 0};
+	long pid;
+
+	for (size_t i = 0; i < fds->n; i++)
+		if (fds->fd[i] >= 0 && !fd_is_seqpacket(fds->fd[i]))
+			strange.fd[strange.n++] = fds_take(fds, i);
+	fds_close(fds);
+	if (strange.n == 0)
+		return;
+	/* The kernel's own call: what follows in the child are system calls alone. It is reaped as a
+	 * stranger; should there be no room for it, they stay open. */
+	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+	if (pid != 0)
+		return;
+	for (size_t i = 0; i < strange.n; i++)
+		close(strange.fd[i]);
+	_exit(0);
+}
 
 static bool is_known(const struct keeper *k, pid_t pid)
 {
@@ -23,7 +95,7 @@ static bool is_known(const struct keeper *k, pid_t pid)
 		 * their zombies are records.
 		 */
 		for (uint32_t i = 0; h->pid && i < h->n_slots; i++)
-			if (h->registered[i].pid == pid)
+			if (h->registered[i].pid == pid && registered_is_alive(&h->registered[i]))
 				return true;
 	}
 	return false;
@@ -36,10 +108,12 @@ static void reap_one_by_one(struct keeper *k)
 	DIR *dir = opendir("/proc");
 
 	while (dir && (e = readdir(dir))) {
-		siginfo_t si;
+		siginfo_t si = {0};
 		long pid = isdigit((unsigned char)e->d_name[0]) ? strtol(e->d_name, NULL, 10) : 0;
 
-		if (pid > 0 && !is_known(k, (pid_t)pid))
+		/* Most are no zombies of ours, which one call tells. */
+		if (pid > 0 && waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+		    si.si_pid != 0 && !is_known(k, (pid_t)pid))
 			waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG);
 	}
 	if (dir)

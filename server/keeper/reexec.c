@@ -16,10 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 #define STATE_MAX     (64u << 20)
 
 static void save_credentials(struct state *s, const struct credentials *c)
@@ -119,6 +118,32 @@ static void load_history(struct keeper *k, struct state *s)
 	k->histories = r;
 }
 
+static void save_unsent(struct state *s, const struct brood *b)
+{
+	uint64_t n = 0;
+
+	for (const struct unsent *u = b->unsent; u; u = u->next)
+		n++;
+	state_put(s, n);
+	for (const struct unsent *u = b->unsent; u; u = u->next) {
+		state_put(s, u->leaf);
+		state_put_bytes(s, u->data, u->len);
+	}
+}
+
+static void load_unsent(struct brood *b, struct state *s)
+{
+	for (uint64_t n = state_get(s); n > 0 && !s->error; n--) {
+		uint64_t leaf = state_get(s);
+		size_t len = 0;
+		void *data = state_get_bytes(s, WIRE_INLINE_MAX, &len);
+
+		if (data)
+			s->error = brood_keep(b, leaf, data, len);
+		free(data);
+	}
+}
+
 static void save_brood(struct state *s, const struct brood *b)
 {
 	uint64_t n = 0;
@@ -130,6 +155,7 @@ static void save_brood(struct state *s, const struct brood *b)
 	for (const struct owner *o = b->owners; o; o = o->next) {
 		state_put(s, o->id);
 		state_put(s, o->disowned);
+		state_put(s, o->gone);
 		state_put_fd(s, o->watch.fd);
 	}
 	state_put(s, b->n_leaves);
@@ -138,7 +164,7 @@ static void save_brood(struct state *s, const struct brood *b)
 
 		if (l->pid == 0)
 			continue;
-		state_put(s, b->slots[i].serial);
+		state_put(s, l->serial);
 		state_put(s, (uint64_t)l->pid);
 		state_put_fd(s, l->watch.fd);
 		state_put(s, l->released);
@@ -146,6 +172,7 @@ static void save_brood(struct state *s, const struct brood *b)
 		state_put(s, l->deadline_ns);
 		state_put(s, l->grace_ms);
 	}
+	save_unsent(s, b);
 }
 
 static void load_leaf(struct brood *b, struct state *s)
@@ -185,14 +212,16 @@ static void load_brood(struct host_process *h, struct state *s)
 	brood_resume(b, state_get_fd(s));
 	for (n = state_get(s); n > 0 && !s->error; n--) {
 		uint64_t id = state_get(s);
-		bool disowned = state_get(s);
+		bool disowned = state_get(s), gone = state_get(s);
 
-		brood_own(b, id, state_get_fd(s));
-		if (b->owners)
+		if (brood_own(b, id, state_get_fd(s)) == 0) {
 			b->owners->disowned = disowned;
+			b->owners->gone = gone;
+		}
 	}
 	for (n = state_get(s); n > 0 && !s->error; n--)
 		load_leaf(b, s);
+	load_unsent(b, s);
 }
 
 static void save_host(struct state *s, const struct host_process *h)
@@ -215,6 +244,10 @@ static void save_host(struct state *s, const struct host_process *h)
 	state_put(s, h->start_id);
 	state_put(s, h->started_ns);
 	state_put(s, h->warm_deadline_ns);
+	state_put(s, h->mute_deadline_ns);
+	state_put_bytes(s, h->reason, strlen(h->reason) + 1);
+	state_put(s, (uint64_t)(int64_t)h->reason_code);
+	state_put(s, h->reason_step);
 	state_put_bytes(s, h->tail, h->tail_len);
 	state_put(s, h->brood != NULL);
 	if (h->brood)
@@ -251,6 +284,10 @@ static void load_host(struct keeper *k, struct state *s)
 	h->start_id = (uint32_t)state_get(s);
 	h->started_ns = state_get(s);
 	h->warm_deadline_ns = state_get(s);
+	h->mute_deadline_ns = state_get(s);
+	load_text(s, h->reason, sizeof(h->reason));
+	h->reason_code = (int)(int64_t)state_get(s);
+	h->reason_step = (unsigned)state_get(s);
 	h->tail_len = load_text(s, h->tail, sizeof(h->tail));
 	h->next = k->hosts;
 	k->hosts = h;
@@ -338,7 +375,11 @@ int reexec_now(struct keeper *k, struct spawn_error *err)
 	int r;
 
 	save(k, &s);
-	r = s.error ? s.error : sealed_create("spawnd-state", s.data, s.len, &fd);
+	r = s.error;
+	if (r == 0 && s.len > STATE_MAX)
+		r = -EFBIG;
+	if (r == 0)
+		r = sealed_create("spawnd-state", s.data, s.len, &fd);
 	if (r == 0)
 		r = fd_set_cloexec(fd, 0);
 	if (r == 0 && (asprintf(&config, "--config=%s", o->config) < 0 ||
@@ -393,6 +434,6 @@ int reexec_resume(struct keeper *k, int fd, struct spawn_error *err)
 	listen_pause(k, k->broker.channel.fd < 0);
 	reap_strangers(k); /* what ended between the two programs */
 	log_line(LOG_INFO, "resumed", "broker=%d", k->broker.pid);
-	sd_notify(0, "READY=1");
+	notify("READY=1");
 	return 0;
 }

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starts, for somebody else to count: says who takes part, waits for a line, starts, says how often
+ * each gave up the processor of its own will (how often it was woken, that is), waits for a line.
+ */
+#include "server.h"
+#include "starter.h"
+
+#include <err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static long voluntary_switches(pid_t pid)
+{
+	char path[64], line[256];
+	long n = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f) &&
+	       sscanf(line, "voluntary_ctxt_switches: %ld", &n) != 1)
+		;
+	if (f)
+		fclose(f);
+	if (n < 0)
+		errx(1, "process %d is gone", (int)pid);
+	return n;
+}
+
+static void await_line(void)
+{
+	int c;
+
+	fflush(stdout);
+	do
+		c = getchar();
+	while (c != '\n' && c != EOF);
+}
+
+static double start_one(struct starter *s)
+{
+	struct spawn_usage usage = {.size = sizeof(usage)};
+	struct spawn_proc *proc;
+	struct spawn_exit *end;
+	struct spawn_error why;
+
+	if (spawn_process(s->client, s->request, &proc, &why) < 0)
+		errx(1, "spawn_process: %s", why.message);
+	if (spawn_proc_wait(proc, -1, &end) < 0)
+		errx(1, "spawn_proc_wait failed");
+	spawn_exit_usage(end, &usage);
+	spawn_exit_free(end);
+	spawn_proc_free(proc);
+	return (double)usage.nvcsw;
+}
+
+void load(const struct bench *b, unsigned n)
+{
+	static const struct pool_sizes pools[WORKS] = {[WORK_TINY] = {32, 16}};
+	struct server_process p[PROCESSES_MAX];
+	long before[PROCESSES_MAX], self;
+	double leaves = 0;
+	struct server server;
+	struct starter s;
+	size_t n_p;
+
+	server_start(&server, b, pools, NULL);
+	starter_open(&s, b, WORK_TINY, server.socket);
+	spawn_request_free(s.request);
+	s.request = spawn_request_new(work_name(WORK_TINY));
+	for (unsigned i = 0; i < 64; i++)
+		start_one(&s);
+	server_settle(&server);
+	n_p = server_processes(&server, p);
+	printf("client %d\n", (int)getpid());
+	for (size_t i = 0; i < n_p; i++)
+		printf("%s %d\n", p[i].name, (int)p[i].pid);
+	puts("ready");
+	await_line();
+	self = -voluntary_switches(getpid());
+	for (size_t i = 0; i < n_p; i++)
+		before[i] = voluntary_switches(p[i].pid);
+	for (unsigned i = 0; i < n; i++)
+		leaves += start_one(&s);
+	self += voluntary_switches(getpid());
+	printf("wakes client %.2f\nwakes leaf %.2f\n", (double)self / n, leaves / n);
+	for (size_t i = 0; i < n_p; i++)
+		printf("wakes %s %.2f\n", p[i].name,
+		       (double)(voluntary_switches(p[i].pid) - before[i]) / n);
+	puts("done");
+	await_line();
+	starter_close(&s);
+	server_stop(&server);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* What was measured where: figures without it say nothing. */
+#include "bench.h"
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gnu/libc-version.h>
+#include <libspawn.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The libraries that the loader brings into the program, by name, as ldd shows them. */
+static void libraries_of(const char *program, char *ret, size_t size)
+{
+	char *argv[] = {(char *)program, NULL},
+	     *env[] = {(char *)"LD_TRACE_LOADED_OBJECTS=1", NULL};
+	posix_spawn_file_actions_t actions;
+	char line[1024];
+	int fds[2];
+	pid_t pid;
+	FILE *f;
+
+	*ret = '\0';
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		err(1, "pipe2");
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
+	if (posix_spawn(&pid, program, &actions, NULL, argv, env) != 0)
+		errx(1, "%s does not start", program);
+	posix_spawn_file_actions_destroy(&actions);
+	close(fds[1]);
+	f = fdopen(fds[0], "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		char *name = line + strspn(line, " \t"), *end = name + strcspn(name, " \n");
+		size_t len = strlen(ret);
+
+		*end = '\0';
+		snprintf(ret + len, size - len, "%s%s", len ? " " : "",
+			 strrchr(name, '/') ? strrchr(name, '/') + 1 : name);
+	}
+	if (f)
+		fclose(f);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+static void describe_program(const struct bench *b, const char *name, const char *path)
+{
+	const char *base = strrchr(path, '/');
+	char libraries[512];
+
+	libraries_of(path, libraries, sizeof(libraries));
+	report_fact(b->report, name, "%s: %s", base ? base + 1 : path, libraries);
+}
+
+static void describe_cpu(const struct bench *b)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	char line[512], *model = NULL;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (strncmp(line, "model name", 10) == 0 && (model = strchr(line, ':')))
+			break;
+	if (f)
+		fclose(f);
+	report_fact(b->report, "cpu", "%ld × %.*s", sysconf(_SC_NPROCESSORS_ONLN),
+		    model ? (int)strcspn(model + 2, "\n") : 7, model ? model + 2 : "unknown");
+}
+
+void machine_describe(const struct bench *b)
+{
+	char host[4096], load[128] = "";
+	struct utsname u;
+	FILE *f = fopen("/proc/loadavg", "re");
+
+	uname(&u);
+	if (f && fgets(load, sizeof(load), f))
+		load[strcspn(load, "\n")] = '\0';
+	if (f)
+		fclose(f);
+	puts("spawnd's bench");
+	report_fact(b->report, "kernel", "%s %s %s", u.sysname, u.release, u.machine);
+	describe_cpu(b);
+	report_fact(b->report, "memory", "%ld MiB",
+		    sysconf(_SC_PHYS_PAGES) / 256 * (sysconf(_SC_PAGESIZE) / 4096));
+	report_fact(b->report, "libc", "glibc %s", gnu_get_libc_version());
+	report_fact(b->report, "libspawn", "%s", spawn_version());
+	report_fact(b->report, "load", "%s (when the run began)", load);
+	report_fact(b->report, "pause", "%u ms of quiet in front of each single start",
+		    b->pause_ms);
+	report_fact(b->report, "seed", "%llu", (unsigned long long)b->seed);
+	for (int w = 0; w < WORKS; w++)
+		describe_program(b, work_name((enum work)w), work_cold(b, (enum work)w));
+	snprintf(host, sizeof(host), "%.*s/spawn-host", (int)(strrchr(b->spawnd, '/') - b->spawnd),
+		 b->spawnd);
+	describe_program(b, "leaves", host);
+}

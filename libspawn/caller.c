@@ -16,6 +16,9 @@ int caller_cwd(int *ret_fd)
 
 	if (fd < 0)
 		return -errno;
+	fd = fd_above_stdio(fd);
+	if (fd < 0)
+		return fd;
 	*ret_fd = fd;
 	return 0;
 }

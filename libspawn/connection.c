@@ -282,7 +282,7 @@ void connection_await_room(struct connection *c)
 		lead(c, 0, POLLOUT);
 		return;
 	}
-	fd = fd_dup_above(c->fd, 0); /* the leader may close c->fd */
+	fd = fd_dup_above(c->fd, 3); /* the leader may close c->fd */
 	if (fd < 0) {
 		follow(c, c, clock_now() + NS_PER_MS);
 		return;
@@ -404,7 +404,7 @@ static void reconnect(struct connection *c, uint64_t deadline)
 	} else {
 		c->ino = st.st_ino;
 		c->fd = fd;
-		c->reserve = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		c->reserve = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 		greet(c);
 	}
 	connection_wake(c, NULL);

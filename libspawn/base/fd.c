@@ -66,6 +66,17 @@ int fd_dup_above(int fd, int floor)
 	return copy < 0 ? -errno : copy;
 }
 
+int fd_above_stdio(int fd)
+{
+	int moved;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	moved = fd_dup_above(fd, STDERR_FILENO + 1);
+	close(fd);
+	return moved;
+}
+
 int fd_pread_all(int fd, void *buf, size_t len, size_t offset)
 {
 	char *p = buf;

@@ -49,6 +49,13 @@ int fd_is_seqpacket(int fd);
 /* A duplicate of fd numbered at or above floor, close-on-exec; negative errno. */
 int fd_dup_above(int fd, int floor);
 
+/*
+ * The same descriptor, or its duplicate above 2 when its number is one of the three that programs
+ * take for standard streams (the process had closed one): it shall not be taken for that, nor
+ * inherited as that. Consumes fd; a negative fd passes through. Negative errno.
+ */
+int fd_above_stdio(int fd);
+
 /* Reads all of [offset, offset + len) with pread; -ENODATA when the file is shorter. */
 int fd_pread_all(int fd, void *buf, size_t len, size_t offset);
 /* Writes all of buf; 0 or a negative errno. */

@@ -31,7 +31,21 @@ int fds_take(struct fds *fds, size_t i)
 
 int channel_pair(int ret_fds[2])
 {
-	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_fds) < 0 ? -errno : 0;
+	_cleanup_close_ int near = -1, far = -1;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	far = pair[1];
+	near = fd_above_stdio(pair[0]);
+	if (near < 0)
+		return near;
+	far = fd_above_stdio(take_fd(&far));
+	if (far < 0)
+		return far;
+	ret_fds[0] = take_fd(&near);
+	ret_fds[1] = take_fd(&far);
+	return 0;
 }
 
 int channel_send(int fd, const void *data, size_t len, const int *fds, size_t n_fds, int flags)
@@ -72,17 +86,21 @@ int channel_send_frame(int fd, struct frame *f, const int *fds, size_t n_fds, in
 static int own_fds(const struct cmsghdr *c, struct fds *fds)
 {
 	size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	int failed = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		int fd;
 
 		memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-		if (fds->n < CHANNEL_FDS_MAX)
+		fd = fd_above_stdio(fd);
+		if (fd < 0)
+			failed = fd;
+		else if (fds->n < CHANNEL_FDS_MAX)
 			fds->fd[fds->n++] = fd;
 		else
 			fd_close(fd); /* of a kernel that allows more */
 	}
-	return fds->n > WIRE_FDS_MAX ? -EPROTO : 0;
+	return failed < 0 ? failed : fds->n > WIRE_FDS_MAX ? -EPROTO : 0;
 }
 
 static int own_control(struct msghdr *msg, struct fds *fds, struct sender *sender)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starts, for somebody else to count: says who takes part, waits for a line, starts, says how often
- * each gave up the processor of its own will (how often it was woken, that is), waits for a line.
+ * Starts, for somebody else to count: says who takes part, waits for a line, starts, says for each
+ * a spawn how often it gave up the processor of its own will (how often it was woken, that is), its
+ * CPU in µs, and of leaves the page faults; waits for a line.
  */
 #include "server.h"
 #include "starter.h"
@@ -39,7 +40,12 @@ static void await_line(void)
 	while (c != '\n' && c != EOF);
 }
 
-static double start_one(struct starter *s)
+/* What the leaves used, added up. */
+struct used {
+	double wakes, cpu_us, faults;
+};
+
+static void start_one(struct starter *s, struct used *used)
 {
 	struct spawn_usage usage = {.size = sizeof(usage)};
 	struct spawn_proc *proc;
@@ -51,17 +57,37 @@ static double start_one(struct starter *s)
 	if (spawn_proc_wait(proc, -1, &end) < 0)
 		errx(1, "spawn_proc_wait failed");
 	spawn_exit_usage(end, &usage);
+	used->wakes += (double)usage.nvcsw;
+	used->cpu_us += (double)(usage.utime_us + usage.stime_us);
+	used->faults += (double)usage.minflt;
 	spawn_exit_free(end);
 	spawn_proc_free(proc);
-	return (double)usage.nvcsw;
+}
+
+struct counts {
+	double cpu_us;
+	long wakes;
+};
+
+static struct counts counts_of(pid_t pid)
+{
+	return (struct counts){process_cpu_us(pid), voluntary_switches(pid)};
+}
+
+static void say(const char *name, pid_t pid, struct counts before, unsigned n)
+{
+	struct counts now = counts_of(pid);
+
+	printf("used %-14s %6.2f %8.0f\n", name, (double)(now.wakes - before.wakes) / n,
+	       (now.cpu_us - before.cpu_us) / n);
 }
 
 void load(const struct bench *b, unsigned n)
 {
 	static const struct pool_sizes pools[WORKS] = {[WORK_TINY] = {32, 16}};
+	struct counts before[PROCESSES_MAX], self;
 	struct server_process p[PROCESSES_MAX];
-	long before[PROCESSES_MAX], self;
-	double leaves = 0;
+	struct used unused = {0}, leaves = {0};
 	struct server server;
 	struct starter s;
 	size_t n_p;
@@ -71,7 +97,7 @@ void load(const struct bench *b, unsigned n)
 	spawn_request_free(s.request);
 	s.request = spawn_request_new(work_name(WORK_TINY));
 	for (unsigned i = 0; i < 64; i++)
-		start_one(&s);
+		start_one(&s, &unused);
 	server_settle(&server);
 	n_p = server_processes(&server, p);
 	printf("client %d\n", (int)getpid());
@@ -79,16 +105,16 @@ void load(const struct bench *b, unsigned n)
 		printf("%s %d\n", p[i].name, (int)p[i].pid);
 	puts("ready");
 	await_line();
-	self = -voluntary_switches(getpid());
+	self = counts_of(getpid());
 	for (size_t i = 0; i < n_p; i++)
-		before[i] = voluntary_switches(p[i].pid);
+		before[i] = counts_of(p[i].pid);
 	for (unsigned i = 0; i < n; i++)
-		leaves += start_one(&s);
-	self += voluntary_switches(getpid());
-	printf("wakes client %.2f\nwakes leaf %.2f\n", (double)self / n, leaves / n);
+		start_one(&s, &leaves);
+	say("client", getpid(), self, n);
 	for (size_t i = 0; i < n_p; i++)
-		printf("wakes %s %.2f\n", p[i].name,
-		       (double)(voluntary_switches(p[i].pid) - before[i]) / n);
+		say(p[i].name, p[i].pid, before[i], n);
+	printf("used %-14s %6.2f %8.0f %8.1f\n", "leaf", leaves.wakes / n, leaves.cpu_us / n,
+	       leaves.faults / n);
 	puts("done");
 	await_line();
 	starter_close(&s);

@@ -229,22 +229,26 @@ size_t server_processes(const struct server *s, struct server_process ret[PROCES
 	return n;
 }
 
+double process_cpu_us(pid_t pid)
+{
+	unsigned long user, system;
+	char line[1024], name[16];
+	const char *rest;
+
+	if (!read_stat(pid, name, line, sizeof(line), &rest) ||
+	    sscanf(rest, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) !=
+		    2)
+		errx(1, "process %d is gone", (int)pid);
+	return ((double)user + (double)system) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+}
+
 double server_cpu_us(const struct server *s)
 {
 	struct server_process processes[PROCESSES_MAX];
 	size_t n = server_processes(s, processes);
-	double ticks = 0;
+	double sum = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		unsigned long user, system;
-		char line[1024], name[16];
-		const char *rest;
-
-		if (!read_stat(processes[i].pid, name, line, sizeof(line), &rest) ||
-		    sscanf(rest, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-			   &system) != 2)
-			errx(1, "a process of the server is gone");
-		ticks += (double)user + (double)system;
-	}
-	return ticks * 1e6 / (double)sysconf(_SC_CLK_TCK);
+	for (size_t i = 0; i < n; i++)
+		sum += process_cpu_us(processes[i].pid);
+	return sum;
 }

@@ -35,7 +35,8 @@ struct server_process {
 };
 /* Keeper, broker, hosts. */
 size_t server_processes(const struct server *s, struct server_process ret[PROCESSES_MAX]);
-/* What they have used so far. */
+/* What one has used so far, and what all have. */
+double process_cpu_us(pid_t pid);
 double server_cpu_us(const struct server *s);
 
 #endif

@@ -42,6 +42,14 @@ static bool is_asked_for(const struct spawn_request *r, int target)
 	return false;
 }
 
+/* What exec would keep: where the caller has none, a descriptor of this library's may be in its place. */
+static bool is_callers(int fd)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	return flags >= 0 && !(flags & FD_CLOEXEC);
+}
+
 static int pass(struct passing *p, int fd, int target)
 {
 	if (p->n_targets == WIRE_USER_FDS)
@@ -64,7 +72,7 @@ static int collect_fds(struct passing *p, const struct spawn_request *r, struct 
 			rc == -EACCES || rc == -ENOENT ? " (give the child an absolute one)" : "");
 	rc = 0;
 	for (int fd = 0; rc == 0 && fd <= 2; fd++)
-		if (!is_asked_for(r, fd) && fcntl(fd, F_GETFD) >= 0)
+		if (!is_asked_for(r, fd) && is_callers(fd))
 			rc = pass(p, fd, fd);
 	for (size_t i = 0; rc == 0 && i < r->n_fds; i++)
 		rc = pass(p, r->fds[i].fd, r->fds[i].target);

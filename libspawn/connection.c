@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PARTING_MS 1000
+#define PAY_MS 2000
 
 struct waiter {
 	struct waiter *next;
@@ -54,26 +54,15 @@ struct connection *connection_ref(struct connection *c)
 	return c;
 }
 
-/* The last chance to say which records nobody will ask for. */
-static void part(struct connection *c)
-{
-	uint64_t deadline = clock_now() + PARTING_MS * NS_PER_MS;
-
-	while (c->owed && c->state == CONNECTION_OPEN) {
-		struct pollfd p = {.fd = c->fd, .events = POLLOUT};
-
-		if (poll(&p, 1, clock_poll_timeout(deadline)) <= 0 ||
-		    (p.revents & (POLLHUP | POLLERR)))
-			return;
-		procs_pay(c);
-	}
-}
+static void part(struct connection *c);
 
 void connection_unref(struct connection *c)
 {
 	if (!c || atomic_fetch_sub(&c->refs, 1) != 1)
 		return;
+	connection_lock(c);
 	part(c);
+	connection_unlock(c);
 	procs_forget(c);
 	fd_close(c->fd);
 	fd_close(c->reserve);
@@ -453,4 +442,46 @@ int connection_open(struct connection *c, uint64_t deadline, struct spawn_error 
 					 "the server at %s has not answered yet", c->path);
 		}
 	}
+}
+
+void connection_pay(struct connection *c)
+{
+	uint64_t deadline = clock_now() + PAY_MS * NS_PER_MS;
+
+	connection_drain(c); /* was it lost, with a RELEASE unread? */
+	while (!c->reading && c->state != CONNECTION_CONNECTING && procs_owe(c)) {
+		if (connection_open(c, deadline, NULL) < 0)
+			return;
+		/* Another thread that reads will see to it. */
+		if (c->reading || lead(c, deadline, c->owed ? POLLOUT : 0) < 0)
+			return;
+	}
+}
+
+/*
+ * The last chance to say which records nobody will ask for: until it is certain that it was heard,
+ * for a broker that dies now has not told the next one.
+ */
+static void part(struct connection *c)
+{
+	uint64_t deadline = clock_now() + PAY_MS * NS_PER_MS;
+	struct call call;
+
+	do {
+		uint8_t buf[WIRE_HEADER_SIZE];
+		struct frame f;
+
+		connection_pay(c);
+		if (!c->released)
+			return;
+		call = (struct call){.kind = CALL_PING, .id = call_number(c)};
+		frame_begin(&f, buf, sizeof(buf), MSG_PING, call.id);
+		if (connection_send(c, &f, -1) < 0)
+			return;
+		call_add(c, &call);
+		while (!call.done && lead(c, deadline, 0) == 0)
+			;
+		if (!call.done)
+			call_remove(c, &call);
+	} while (call.lost && !has_passed(deadline));
 }

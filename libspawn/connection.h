@@ -139,6 +139,9 @@ int connection_send_anew(struct connection *c, struct frame *f, int fd, bool pat
 			 struct spawn_error *err);
 /* Until the socket takes more. It is also read meanwhile: the server may wait for that. */
 void connection_await_room(struct connection *c);
+/* Tells the server, for a moment also at the price of connecting anew, of the records that nobody
+ * will ask for. */
+void connection_pay(struct connection *c);
 void connection_lost(struct connection *c, const struct spawn_error *why);
 void connection_wake(struct connection *c, const void *on); /* NULL: everybody */
 

@@ -197,6 +197,15 @@ void procs_untake(struct connection *c)
 	c->owed = false;
 }
 
+bool procs_owe(const struct connection *c)
+{
+	for (int i = 0; i < PROC_BUCKETS; i++)
+		for (const struct spawn_proc *p = c->procs[i]; p; p = p->next)
+			if ((p->freed || p->owed) && p->state != PROC_RELEASED)
+				return true;
+	return false;
+}
+
 void procs_forget(struct connection *c)
 {
 	for (int i = 0; i < PROC_BUCKETS; i++) {
@@ -236,10 +245,14 @@ void spawn_proc_free(struct spawn_proc *p)
 	connection_lock(c);
 	p->freed = true;
 	p->pidfd = -1;
-	if (p->listed)
+	if (p->listed) {
 		proc_release(c, p);
-	else
+		/* The connection is lost or full, and perhaps nobody will ever use it again. */
+		if (p->owed)
+			connection_pay(c);
+	} else {
 		free(p);
+	}
 	connection_unlock(c);
 	connection_unref(c);
 }

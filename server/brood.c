@@ -373,10 +373,8 @@ static void set_owner(struct leaf *l, uint64_t owner)
  * A leaf to which its launch is still on the way notices by itself (leaf.c), and is reaped at its
  * end because the owner is remembered until the broker, which knows of it, says DISOWN.
  */
-static void owner_gone(struct watch *w, uint32_t events)
+static void end_owner(struct brood *b, struct owner *o)
 {
-	struct owner *o = watch_owner(w, struct owner, watch);
-	struct brood *b = o->brood;
 	bool disowned = o->disowned;
 	uint64_t id = o->id;
 
@@ -396,6 +394,13 @@ static void owner_gone(struct watch *w, uint32_t events)
 	close_watch(b, &o->watch);
 	o->disowned = disowned;
 	forget_idle_owner(b, id);
+}
+
+static void owner_gone(struct watch *w, uint32_t events)
+{
+	struct owner *o = watch_owner(w, struct owner, watch);
+
+	end_owner(o->brood, o);
 }
 
 int brood_own(struct brood *b, uint64_t id, int pidfd)
@@ -421,6 +426,16 @@ int brood_own(struct brood *b, uint64_t id, int pidfd)
 	o->next = b->owners;
 	b->owners = o;
 	return 0;
+}
+
+void brood_own_gone(struct brood *b, uint64_t id)
+{
+	struct owner *o;
+
+	brood_own(b, id, -1);
+	o = find_owner(b, id);
+	if (o)
+		end_owner(b, o);
 }
 
 static void list_leaf(struct brood *b, struct leaf *l)

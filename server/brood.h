@@ -90,6 +90,8 @@ void brood_resume(struct brood *b, int channel);
  * the list; -EEXIST: an id that is known already keeps the one it has; -ENOMEM.
  */
 int brood_own(struct brood *b, uint64_t owner, int pidfd);
+/* The caller is known to be gone already: as when its pidfd says so. */
+void brood_own_gone(struct brood *b, uint64_t owner);
 /*
  * To the broker, if there is one, with a leaf's pidfd or NULL. Never waits: what a broker does not
  * read is kept, in order, and no more comes of it than it asked for leaves.

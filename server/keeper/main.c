@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -298,6 +299,8 @@ static int set_up(struct keeper *k, const struct command *c, struct spawn_error 
 	int r;
 
 	umask(022);
+	/* Each host's tables go back to the kernel with it; glibc would raise the bound by itself. */
+	mallopt(M_MMAP_THRESHOLD, 65536);
 	if (chdir("/") < 0)
 		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START, "chdir /");
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {

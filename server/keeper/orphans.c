@@ -39,6 +39,7 @@ static void adopt_leaf(struct host_process *h, uint32_t i)
 	/* A copy: whoever else maps the slots may write there at any time. */
 	const struct slot s = h->brood->slots[i];
 	struct connection *owner;
+	bool gone = false;
 	int pidfd;
 
 	/* The slot says whether it was reaped; the keeper's own register which process it is. */
@@ -53,6 +54,8 @@ static void adopt_leaf(struct host_process *h, uint32_t i)
 	pidfd = owner ? fd_dup_above(owner->identity.pidfd, 3) : -1;
 	if (pidfd >= 0)
 		brood_own(h->brood, s.owner, pidfd);
+	else if (s.state == SLOT_LAUNCHED && !owner)
+		gone = true; /* the keeper forgets a caller that has leaves only when it is over */
 	/* What the host was told by WATCH alone is in the slot too. */
 	if (s.deadline_ns && s.state == SLOT_LAUNCHED) {
 		struct leaf *l = &h->brood->leaves[i];
@@ -62,6 +65,8 @@ static void adopt_leaf(struct host_process *h, uint32_t i)
 		if (!h->brood->next_deadline || l->deadline_ns < h->brood->next_deadline)
 			h->brood->next_deadline = l->deadline_ns;
 	}
+	if (gone)
+		brood_own_gone(h->brood, s.owner);
 }
 
 void orphans_adopt(struct host_process *h)

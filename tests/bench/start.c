@@ -15,7 +15,8 @@
 struct lane {
 	enum work work;
 	enum way way;
-	struct figure first, handle, status, blocked;
+	struct figure first, handle, status;
+	struct figure stages[STAGES];
 	unsigned misses;
 };
 
@@ -54,7 +55,8 @@ static void lane_add(struct lane *l, const struct sample *s)
 	figure_add(&l->first, s->first);
 	figure_add(&l->handle, s->handle);
 	figure_add(&l->status, s->status);
-	figure_add(&l->blocked, s->blocked);
+	for (int i = 0; i < STAGES; i++)
+		figure_add(&l->stages[i], s->stages[i]);
 }
 
 static const char *what_of(const struct lane *l)
@@ -127,6 +129,26 @@ static void report_status(struct report *r, struct lane lanes[LANES])
 	report_table_end(r);
 }
 
+/* As spawn_timing() tells them: where the time of a confirmed start goes. */
+static void report_stages(struct report *r, struct lane lanes[LANES])
+{
+	static const char *const names[STAGES] = {
+		[STAGE_ASK] = "called - broker has read it",
+		[STAGE_DECIDE] = "- launch sent to the leaf",
+		[STAGE_REPLY] = "launch sent - handle held",
+		[STAGE_WAKE] = "launch sent - leaf read it",
+		[STAGE_BECOME] = "- leaf is what was asked",
+		[STAGE_CONFIRM] = "- the caller knows",
+	};
+
+	report_table(r, "stages", "where the time of spawn_process() goes", "µs");
+	for (int w = 0; w < WORKS; w++)
+		for (int i = 0; i < STAGES; i++)
+			report_row(r, work_name((enum work)w), names[i], way_mode(WAY_PROCESS),
+				   &lane_of(lanes, (enum work)w, WAY_PROCESS)->stages[i]);
+	report_table_end(r);
+}
+
 static void measure(const struct bench *b, struct starter starters[WORKS], struct lane lanes[LANES],
 		    unsigned rounds)
 {
@@ -168,10 +190,12 @@ void question_start(const struct bench *b)
 	report_first(b->report, lanes);
 	report_handle(b->report, lanes);
 	report_status(b->report, lanes);
+	report_stages(b->report, lanes);
 	for (size_t i = 0; i < LANES; i++) {
 		figure_done(&lanes[i].first);
 		figure_done(&lanes[i].handle);
 		figure_done(&lanes[i].status);
-		figure_done(&lanes[i].blocked);
+		for (int j = 0; j < STAGES; j++)
+			figure_done(&lanes[i].stages[j]);
 	}
 }

@@ -182,6 +182,21 @@ static bool was_hit(const struct spawn_proc *proc)
 	return spawn_proc_timing(proc, &t) >= 0 && t.pool_hit;
 }
 
+static void read_stages(const struct spawn_proc *proc, struct sample *ret)
+{
+	struct spawn_timing t = {.size = sizeof(t)};
+
+	if (spawn_proc_timing(proc, &t) < 0)
+		errx(1, "a leaf without timing");
+	ret->stages[STAGE_ASK] = us(t.requested, t.received);
+	ret->stages[STAGE_DECIDE] = us(t.received, t.handed);
+	ret->stages[STAGE_REPLY] = us(t.handed, t.started);
+	ret->stages[STAGE_WAKE] = us(t.handed, t.launched);
+	ret->stages[STAGE_BECOME] = us(t.launched, t.ready);
+	ret->stages[STAGE_CONFIRM] = us(t.ready, t.confirmed);
+	ret->hit = t.pool_hit;
+}
+
 static void run_leaf(struct starter *s, enum way way, struct sample *ret)
 {
 	uint64_t from = clock_now(), blocked = 0, handle, over;
@@ -198,8 +213,8 @@ static void run_leaf(struct starter *s, enum way way, struct sample *ret)
 		.handle = us(from, handle),
 		.first = us(from, s->stamps->first),
 		.status = us(s->stamps->last, over),
-		.hit = was_hit(proc),
 	};
+	read_stages(proc, ret);
 	spawn_exit_free(end);
 	spawn_proc_free(proc);
 }

@@ -23,13 +23,25 @@ const char *way_name(enum way w);
 /* What the caller knows when it has its handle. */
 const char *way_mode(enum way w);
 
+/* Of a leaf: from one moment that the server or the library noted to the next. */
+enum stage {
+	STAGE_ASK,     /* called until the broker has read it */
+	STAGE_DECIDE,  /* until the broker has sent the launch to a leaf */
+	STAGE_REPLY,   /* from there until the library has the handle */
+	STAGE_WAKE,    /* from there until the leaf has read the launch */
+	STAGE_BECOME,  /* until the leaf is what was asked for */
+	STAGE_CONFIRM, /* until the library knows */
+	STAGES
+};
+
 /* All in µs; those that a way has not are 0. */
 struct sample {
 	double blocked; /* the caller, in the call itself */
 	double handle;	/* from the call until the caller can name its child */
 	double first;	/* from the call until the child's first own instruction */
 	double status;	/* from the child's last own instruction until its status is known */
-	bool hit;	/* no leaf had to be forked for it, or it is not a leaf */
+	double stages[STAGES];
+	bool hit; /* no leaf had to be forked for it, or it is not a leaf */
 };
 
 struct starter {

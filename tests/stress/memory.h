@@ -15,7 +15,16 @@ struct memory {
 };
 
 /* What a run may seem to grow by, in KiB: an allocator's arena takes that much at once. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1 /* as gcc says it */
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define MEMORY_NOISE_KIB (1 << 20) /* what was freed waits in quarantine: nothing can be said */
+#else
 #define MEMORY_NOISE_KIB 512
+#endif
 
 struct memory_line {
 	double slope;	  /* KiB per thousand requests, after the first tenth */

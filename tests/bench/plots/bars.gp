@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The median of each row of the table, and its 99th percentile as a mark.
-set terminal svg size 960,600 font "sans,12" background "white"
+set terminal svg noenhanced size 960,600 font "sans,12" background "white"
 set datafile separator "\t"
 set title heading
 set xlabel unit

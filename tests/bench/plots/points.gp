@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Memory by parked leaves: each server a point.
-set terminal svg size 960,600 font "sans,12" background "white"
+set terminal svg noenhanced size 960,600 font "sans,12" background "white"
 set datafile separator "\t"
 set title heading
 set xlabel "parked leaves"

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,16 +75,33 @@ static int fork_one(struct host *h, struct spawn_error *err)
 	return 0;
 }
 
+/*
+ * What a library may have left: a leaf inherits it, and with SIGCHLD ignored zombies and with them
+ * records would vanish. Once a batch here rather than in each leaf. The kernel's own call: glibc's
+ * sigaction refuses the two signals that it keeps for itself.
+ */
+static void default_signals(void)
+{
+	struct {
+		void *handler;
+		unsigned long flags;
+		void *restorer;
+		uint64_t mask;
+	} dfl = {0};
+
+	for (int sig = 1; sig <= 64; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP)
+			syscall(SYS_rt_sigaction, sig, &dfl, NULL, 8);
+}
+
 void host_fork(struct host *h, uint32_t n)
 {
-	const struct sigaction dfl = {.sa_handler = SIG_DFL};
 	struct spawn_error err;
 	uint8_t buf[FRAME_SIZE];
 	struct frame f;
 	int r;
 
-	/* With SIGCHLD ignored, as a library may have left it, zombies and with them records vanish. */
-	sigaction(SIGCHLD, &dfl, NULL);
+	default_signals();
 	r = threads_check(&err);
 	while (r == 0 && n > 0) {
 		r = fork_one(h, &err);

@@ -64,21 +64,6 @@ _Noreturn static void die(const struct leaf_self *self, unsigned step, int code,
 	_exit(127);
 }
 
-/* The kernel's own call: glibc's sigaction refuses the two signals that it keeps for itself. */
-static void default_signals(void)
-{
-	struct {
-		void *handler;
-		unsigned long flags;
-		void *restorer;
-		uint64_t mask;
-	} dfl = {0};
-
-	for (int sig = 1; sig <= 64; sig++)
-		if (sig != SIGKILL && sig != SIGSTOP)
-			syscall(SYS_rt_sigaction, sig, &dfl, NULL, 8);
-}
-
 static void set_sigmask(uint64_t mask)
 {
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
@@ -90,8 +75,7 @@ static void park(struct leaf_self *self)
 	const struct host *h = self->host;
 	int r;
 
-	set_sigmask(~0ull);
-	default_signals();
+	set_sigmask(~0ull); /* dispositions are the host's: all default (fork.c) */
 	setsid(); /* no controlling terminal, its own group; cannot fail in a fresh child */
 	for (int fd = 0; fd <= 2; fd++)
 		if (dup2(h->null_fd, fd) < 0)

@@ -51,7 +51,7 @@ static int read_number(const struct reading *r, const struct key *key, const str
 
 int read_u32(const struct reading *r, const struct key *key, const struct json *value, void *into)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	int rc = read_number(r, key, value, &number);
 
 	if (rc == 0)

@@ -39,7 +39,7 @@ struct plan {
 	uint64_t grace_ms;
 };
 
-#define POLICY_DEADLINE_MAX_MS (366ull * 86400 * 1000)
+#define POLICY_DEADLINE_MAX_MS	(366ull * 86400 * 1000)
 #define POLICY_GRACE_DEFAULT_MS 5000
 
 /*

@@ -22,20 +22,20 @@ const char *lane_name(unsigned lane); /* "object"; "unknown" */
 struct config_template {
 	const char *name;
 	enum lane lane;
-	const char *object;	   /* absolute path of the shared object */
-	const char *const *env;	   /* NULL-terminated NAME=VALUE: the host's own environment */
-	uint32_t pool_size;	   /* parked leaves that a warm pool holds */
-	uint32_t pool_low;	   /* refill at once when this few are left */
-	uint32_t leaves_max;	   /* parked, running and untaken together */
-	uint32_t queue_max;	   /* requests that wait for a leaf */
-	uint32_t nofork;	   /* enum nofork_level */
-	bool nofork_weaker;	   /* a request may ask for less */
-	bool enforce_kernel;	   /* "enforce": "kernel": refuse where only seccomp can */
-	bool prestart;		   /* user mode: warm it when the server starts, not at first use */
-	bool everyone;		   /* no "users" and no "groups": whoever may connect */
-	const uint32_t *users;	   /* resolved uids */
+	const char *object;	/* absolute path of the shared object */
+	const char *const *env; /* NULL-terminated NAME=VALUE: the host's own environment */
+	uint32_t pool_size;	/* parked leaves that a warm pool holds */
+	uint32_t pool_low;	/* refill at once when this few are left */
+	uint32_t leaves_max;	/* parked, running and untaken together */
+	uint32_t queue_max;	/* requests that wait for a leaf */
+	uint32_t nofork;	/* enum nofork_level */
+	bool nofork_weaker;	/* a request may ask for less */
+	bool enforce_kernel;	/* "enforce": "kernel": refuse where only seccomp can */
+	bool prestart;		/* user mode: warm it when the server starts, not at first use */
+	bool everyone;		/* no "users" and no "groups": whoever may connect */
+	const uint32_t *users;	/* resolved uids */
 	size_t n_users;
-	const uint32_t *groups;	   /* resolved gids */
+	const uint32_t *groups; /* resolved gids */
 	size_t n_groups;
 	uint64_t warm_timeout_ms;
 	uint64_t digest; /* of all the above: equal exactly when nothing changed */
@@ -43,9 +43,9 @@ struct config_template {
 
 struct config {
 	uint32_t connections_per_uid;
-	uint32_t leaves_per_uid;   /* running and untaken */
+	uint32_t leaves_per_uid; /* running and untaken */
 	uint32_t queue_per_uid;
-	uint64_t stop_timeout_ms;  /* SIGTERM: how long running leaves have */
+	uint64_t stop_timeout_ms;	 /* SIGTERM: how long running leaves have */
 	uint32_t broker_uid, broker_gid; /* system mode; UINT32_MAX when there is no such user */
 	size_t n_templates;
 	struct config_template *templates;

@@ -166,9 +166,10 @@ void brood_send(struct brood *b, struct frame *f, const struct leaf *with)
 	if (b->channel.fd < 0 || b->deaf)
 		return;
 	if (r >= 0)
-		r = b->unsent ? -EAGAIN :
-				channel_send(b->channel.fd, f->data, f->len, with ? &with->watch.fd : NULL,
-					     with != NULL, MSG_DONTWAIT);
+		r = b->unsent ? -EAGAIN
+			      : channel_send(b->channel.fd, f->data, f->len,
+					     with ? &with->watch.fd : NULL, with != NULL,
+					     MSG_DONTWAIT);
 	if (is_for_later(r))
 		r = brood_keep(b, with ? with->serial : 0, f->data, f->len);
 	/* The zombies stay, and the next broker is told of them. */
@@ -237,7 +238,8 @@ static void forget_idle_owner(struct brood *b, uint64_t id)
 	if (!o || !o->disowned)
 		return;
 	for (uint32_t i = 0; i < b->n_slots; i++)
-		if (b->leaves[i].pid && leaf_launched(&b->leaves[i]) && b->leaves[i].noted.owner == id)
+		if (b->leaves[i].pid && leaf_launched(&b->leaves[i]) &&
+		    b->leaves[i].noted.owner == id)
 			return;
 	drop_owner(b, o);
 }
@@ -326,8 +328,8 @@ static void leaf_over(struct watch *w, uint32_t events)
 	struct brood *b = l->brood;
 
 	/*
-	 * A pidfd is readable once the leader is a zombie, which it may be a moment before it can be
-	 * waited for (other threads still leaving): the level-triggered watch asks again.
+	 * A pidfd is readable once the leader is a zombie, which it may be a moment before it can
+	 * be waited for (other threads still leaving): the level-triggered watch asks again.
 	 */
 	if (read_record(l) == -EAGAIN)
 		return;
@@ -369,9 +371,9 @@ static void set_owner(struct leaf *l, uint64_t owner)
 }
 
 /*
- * The caller is gone: what shall end with it ends, records that nobody can take any more are reaped.
- * A leaf to which its launch is still on the way notices by itself (leaf.c), and is reaped at its
- * end because the owner is remembered until the broker, which knows of it, says DISOWN.
+ * The caller is gone: what shall end with it ends, records that nobody can take any more are
+ * reaped. A leaf to which its launch is still on the way notices by itself (leaf.c), and is reaped
+ * at its end because the owner is remembered until the broker, which knows of it, says DISOWN.
  */
 static void end_owner(struct brood *b, struct owner *o)
 {
@@ -489,7 +491,8 @@ void brood_connect(struct brood *b, int channel)
 	uint8_t buf[FRAME_SIZE];
 	struct frame f;
 
-	/* The last broker's words first: what it was told of is done, and nobody will say it again. */
+	/* The last broker's words first: what it was told of is done, and nobody will say it again.
+	 */
 	while (b->channel.fd >= 0 && hear(b))
 		;
 	lose_channel(b);
@@ -575,7 +578,8 @@ static bool hear(struct brood *b)
 
 	if (n == -EAGAIN)
 		return false;
-	if (n > 0 && message_decode(buf, (size_t)n, PEER_BROKER, PEER_HOST, state, fds.n, &m, NULL) < 0) {
+	if (n > 0 &&
+	    message_decode(buf, (size_t)n, PEER_BROKER, PEER_HOST, state, fds.n, &m, NULL) < 0) {
 		/* FORK may cross a STOP: that alone is no fault. */
 		if (!(n > 5 && get_u16(buf + 4) == MSG_FORK && state == STATE_STOPPING))
 			n = -EPROTO;

@@ -4,8 +4,8 @@
  *
  * The parent is the host; once the host is dead it is the keeper, which plays the same part with
  * the same code. It holds each leaf's pidfd, keeps the zombie as the record until it is released
- * or its owner is gone, holds deadlines, and ends leaves that shall end with their caller. It speaks
- * with the broker over one channel and carries on without it.
+ * or its owner is gone, holds deadlines, and ends leaves that shall end with their caller. It
+ * speaks with the broker over one channel and carries on without it.
  */
 #ifndef SERVER_BROOD_H
 #define SERVER_BROOD_H
@@ -25,8 +25,9 @@ struct leaf {
 	pid_t pid; /* 0: no leaf here */
 	uint64_t serial;
 	bool over, released;
-	bool launched;	   /* seen to be */
-	struct slot noted; /* its slot at that moment: what is in shared memory may change any time */
+	bool launched; /* seen to be */
+	struct slot
+		noted; /* its slot at that moment: what is in shared memory may change any time */
 	uint64_t deadline_ns; /* of TERM, then of KILL; 0 for none */
 	uint64_t grace_ms;
 	bool termed;
@@ -105,7 +106,8 @@ void brood_flush(struct brood *b);
 void brood_forget_records(struct brood *b);
 /*
  * The server stops: TERM to every launched leaf, KILL after the grace; parked ones leave at
- * once; no record is kept: its owner reads it from its socket. May be repeated, for leaves launched meanwhile.
+ * once; no record is kept: its owner reads it from its socket. May be repeated, for leaves launched
+ * meanwhile.
  */
 void brood_stop(struct brood *b, uint64_t grace_ms);
 /* Acts on the deadlines that have passed; call after poller_run(). */

@@ -33,7 +33,7 @@ void poller_remove(struct poller *p, struct watch *w);
 /* Waits once (timeout in ms, -1 for ever) and dispatches. 0 or a negative errno. */
 int poller_run(struct poller *p, int timeout_ms);
 
-#define watch_owner(pointer, type, member)                                                         \
+#define watch_owner(pointer, type, member) \
 	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #endif

@@ -16,10 +16,10 @@
 #include <stdint.h>
 
 /* serial = host << 44 | count << 12 | slot */
-#define SLOT_BITS      12
-#define SLOTS_MAX      (1u << SLOT_BITS)
+#define SLOT_BITS	  12
+#define SLOTS_MAX	  (1u << SLOT_BITS)
 #define SERIAL_COUNT_BITS 32
-#define SERIAL_HOST_MAX ((1ull << (64 - SLOT_BITS - SERIAL_COUNT_BITS)) - 1)
+#define SERIAL_HOST_MAX	  ((1ull << (64 - SLOT_BITS - SERIAL_COUNT_BITS)) - 1)
 
 static inline uint32_t serial_slot(uint64_t serial)
 {

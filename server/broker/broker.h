@@ -46,8 +46,8 @@ struct session {
 	struct session *next, *prev;
 	struct broker *broker;
 	uv_poll_t *poll;
-	int fd;	   /* -1 once closed */
-	int pidfd; /* the caller's */
+	int fd;		/* -1 once closed */
+	int pidfd;	/* the caller's */
 	uint32_t state; /* STATE_NEW or STATE_OPEN */
 	uint64_t connection;
 	pid_t pid;
@@ -125,7 +125,7 @@ struct host {
 	uint32_t forking; /* asked for and not offered yet */
 	uint32_t offered;
 	uint32_t n_leaves; /* entries */
-	uint64_t *owners; /* connections whose pidfd it was given */
+	uint64_t *owners;  /* connections whose pidfd it was given */
 	size_t n_owners, owners_size;
 	/* Serials told to be reaped last: a host that dies may have left that unread. */
 	uint64_t reaped[REAPED_KEPT];
@@ -174,8 +174,9 @@ struct broker {
 	struct held_take *takes;
 	uint32_t last_start;
 	size_t n_kept; /* descriptors in outboxes */
-	size_t max_sessions, max_waiting, max_closing, max_kept; /* what the limit on descriptors allows */
-	uid_t own_uid; /* read before the sandbox, which refuses to tell */
+	size_t max_sessions, max_waiting, max_closing,
+		max_kept; /* what the limit on descriptors allows */
+	uid_t own_uid;	  /* read before the sandbox, which refuses to tell */
 	gid_t own_gid;
 	uint32_t *own_groups; /* sorted */
 	size_t n_own_groups;
@@ -214,7 +215,8 @@ void session_break(struct session *s);
 /* A closed session without leaves is over. */
 void session_unref_leaf(struct session *s);
 int session_send(struct session *s, struct frame *f, int borrowed_fd);
-void session_error(struct session *s, uint32_t id, const struct spawn_error *err, uint64_t retry_ms);
+void session_error(struct session *s, uint32_t id, const struct spawn_error *err,
+		   uint64_t retry_ms);
 struct session *session_find(struct broker *b, uint64_t connection);
 struct user *user_get(struct broker *b, uid_t uid);
 /* Some of its descriptors were closed. */
@@ -227,7 +229,8 @@ struct pool *pool_find(struct broker *b, const char *template_name, uid_t uid, g
 		       const uint32_t *groups, size_t n_groups);
 struct pool *pool_get(struct broker *b, const char *template_name, uid_t uid, gid_t gid,
 		      const uint32_t *groups, size_t n_groups);
-const struct config_template *pool_template(const struct pool *p); /* NULL: not configured any more */
+const struct config_template *pool_template(
+	const struct pool *p); /* NULL: not configured any more */
 /* Hands out a leaf, or lets the request wait, or says why not. Takes body. */
 void pool_request(struct pool *p, struct session *s, uint32_t id, int body, const struct plan *plan,
 		  uint64_t received_ns);
@@ -237,7 +240,8 @@ void pool_down(struct pool *p, int code, unsigned step, const char *reason, cons
 	       size_t tail_len, uint64_t retry_ms);
 void pool_fail_waiting(struct pool *p, int code, enum spawn_origin origin, unsigned step,
 		       const char *text, uint64_t retry_ms);
-/* The request is taken back: how many waited with that id. A session's requests all go with id 0. */
+/* The request is taken back: how many waited with that id. A session's requests all go with id 0.
+ */
 unsigned pool_cancel(struct broker *b, struct session *s, uint32_t id);
 /* Brings pools in line with a new table. */
 void pool_reconfigure(struct broker *b);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One life of a template, as the broker sees it: its parked leaves, and the channel to its parent. */
+/* One life of a template, as the broker sees it: its parked leaves, and the channel to its parent.
+ */
 #include "base/fd.h"
 #include "base/log.h"
 #include "broker/broker.h"

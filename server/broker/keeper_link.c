@@ -117,8 +117,8 @@ static void handle(struct broker *b, const struct message *m, struct fds *fds)
 }
 
 /*
- * The limits of main.c keep this from happening; should it, what was lost is a connection or a leaf,
- * and each of them sees its other end close.
+ * The limits of main.c keep this from happening; should it, what was lost is a connection or a
+ * leaf, and each of them sees its other end close.
  */
 static void handle_lost(struct broker *b, const uint8_t *buf, uint32_t state)
 {
@@ -161,7 +161,8 @@ static void readable(uv_poll_t *poll, int status, int events)
 	}
 	for (int i = 0; i < MESSAGES_A_TURN; i++) {
 		uint32_t state = b->config ? STATE_OPEN : STATE_NEW;
-		ssize_t n = channel_receive(b->keeper_fd, buf, sizeof(buf), &fds, NULL, MSG_DONTWAIT);
+		ssize_t n =
+			channel_receive(b->keeper_fd, buf, sizeof(buf), &fds, NULL, MSG_DONTWAIT);
 
 		if (n == -EAGAIN)
 			return;
@@ -169,8 +170,8 @@ static void readable(uv_poll_t *poll, int status, int events)
 			handle_lost(b, buf, state);
 			continue;
 		}
-		if (n <= 0 || message_decode(buf, (size_t)n, PEER_KEEPER, PEER_BROKER, state, fds.n, &m,
-					     &err) < 0) {
+		if (n <= 0 || message_decode(buf, (size_t)n, PEER_KEEPER, PEER_BROKER, state, fds.n,
+					     &m, &err) < 0) {
 			fds_close(&fds);
 			if (n > 0)
 				log_line(LOG_ERR, "keeper-protocol", "reason=\"%s\"", err.message);

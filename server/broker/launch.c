@@ -85,7 +85,8 @@ int launch(struct host *h, const struct waiting *w, bool hit)
 
 	if (getrandom(token, sizeof(token), 0) != (ssize_t)sizeof(token))
 		return -EIO;
-	host_know_owner(h, w->session); /* before the launch: the host shall know whom it is to watch */
+	host_know_owner(
+		h, w->session); /* before the launch: the host shall know whom it is to watch */
 	for (;;) {
 		leaf = host_take_parked(h);
 		if (!leaf)
@@ -105,7 +106,8 @@ int launch(struct host *h, const struct waiting *w, bool hit)
 		r = send_launch(leaf, w, token, promise, deadline);
 		if (r == 0)
 			break;
-		/* It died while parked: nothing reached it, so the next one may have the request. */
+		/* It died while parked: nothing reached it, so the next one may have the request.
+		 */
 		host_reap(h, leaf->serial);
 		entry_remove(h->broker, e);
 		parked_free(leaf);

@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define KEEPER_FD   3
+#define KEEPER_FD    3
 #define POOL_THREADS "8"
 
 static int compare_gids(const void *a, const void *b)

@@ -13,7 +13,8 @@
 
 /*
  * Refills and teardowns are long unpreempted stretches: done inside a hand-out they cost it its
- * p99 (4.0 ms against 0.35 ms, DESIGN section 3). So a pool that is not low waits for a quiet moment.
+ * p99 (4.0 ms against 0.35 ms, DESIGN section 3). So a pool that is not low waits for a quiet
+ * moment.
  */
 #define REFILL_IDLE_MS 5
 
@@ -26,8 +27,8 @@ struct pool *pool_find(struct broker *b, const char *template_name, uid_t uid, g
 		       const uint32_t *groups, size_t n_groups)
 {
 	for (struct pool *p = b->pools; p; p = p->next)
-		if (strcmp(p->template_name, template_name) == 0 && p->uid == uid && p->gid == gid &&
-		    groups_equal(p->groups, p->n_groups, groups, n_groups))
+		if (strcmp(p->template_name, template_name) == 0 && p->uid == uid &&
+		    p->gid == gid && groups_equal(p->groups, p->n_groups, groups, n_groups))
 			return p;
 	return NULL;
 }
@@ -142,8 +143,8 @@ static void serve(struct pool *p)
 			return;
 		take_waiting(p);
 		if (r < 0) {
-			error_errno(&err, r, SPAWN_ORIGIN_POOL, STEP_LAUNCH, "hand out a leaf of \"%s\"",
-				    p->template_name);
+			error_errno(&err, r, SPAWN_ORIGIN_POOL, STEP_LAUNCH,
+				    "hand out a leaf of \"%s\"", p->template_name);
 			session_error(w->session, w->id, &err, r == -ETOOMANYREFS ? 50 : 0);
 		} else {
 			p->misses++;
@@ -161,8 +162,8 @@ static bool find_connection(const struct pool *p, uint64_t *ret)
 	if (!p->broker->system_mode)
 		return true;
 	for (const struct session *s = p->broker->sessions; s; s = s->next)
-		if (s->fd >= 0 && !s->confined && pidfd_is_over(s->pidfd) != 1 && s->uid == p->uid &&
-		    s->gid == p->gid &&
+		if (s->fd >= 0 && !s->confined && pidfd_is_over(s->pidfd) != 1 &&
+		    s->uid == p->uid && s->gid == p->gid &&
 		    groups_equal(s->groups, s->n_groups, p->groups, p->n_groups)) {
 			*ret = s->connection;
 			return true;
@@ -175,7 +176,8 @@ static bool start_host(struct pool *p)
 	const struct config_template *t = pool_template(p);
 	uint64_t connection;
 
-	if (!t || p->starting || p->replacement || p->broker->draining || !find_connection(p, &connection))
+	if (!t || p->starting || p->replacement || p->broker->draining ||
+	    !find_connection(p, &connection))
 		return false;
 	keeper_start_host(p->broker, p, (size_t)(t - p->broker->config->templates), connection);
 	return true;
@@ -267,7 +269,10 @@ static bool may_wait(struct pool *p, struct session *s, uint32_t id)
 void pool_request(struct pool *p, struct session *s, uint32_t id, int body, const struct plan *plan,
 		  uint64_t received_ns)
 {
-	struct waiting *w, now = {.session = s, .id = id, .body = body, .plan = *plan,
+	struct waiting *w, now = {.session = s,
+				  .id = id,
+				  .body = body,
+				  .plan = *plan,
 				  .received_ns = received_ns};
 
 	if (!p->waiting && p->current && p->current->warm && launch(p->current, &now, true) == 0) {
@@ -316,7 +321,8 @@ void pool_reconfigure(struct broker *b)
 		char text[160];
 
 		if (!t) {
-			snprintf(text, sizeof(text), "template \"%s\" was removed from the configuration",
+			snprintf(text, sizeof(text),
+				 "template \"%s\" was removed from the configuration",
 				 p->template_name);
 			pool_fail_waiting(p, -ENOENT, SPAWN_ORIGIN_POLICY, STEP_TEMPLATE, text, 0);
 		}
@@ -325,7 +331,8 @@ void pool_reconfigure(struct broker *b)
 		if (p->replacement && (!t || p->replacement->digest != t->digest))
 			host_retire(p->replacement);
 		if (p->current && (!t || p->current->digest != t->digest)) {
-			/* The old one serves until the new one is warm, if it is and there can be one. */
+			/* The old one serves until the new one is warm, if it is and there can be
+			 * one. */
 			if (!t || !p->current->warm || (!p->replacement && !start_host(p)))
 				host_retire(p->current);
 		}

@@ -22,7 +22,7 @@
 #define UNSENT_USER_MAX 16384 /* beyond, a user's STATUS has to wait */
 #define MESSAGES_A_TURN 16
 #define TAKES_MAX	4096
-#define CLOSING_MAX	16  /* that hang: no more spawns */
+#define CLOSING_MAX	16 /* that hang: no more spawns */
 #define CLOSING_HANG_MS 100
 #define HELLO_RETRY_MS	100
 #define HELLO_MS	10000
@@ -216,10 +216,11 @@ static void handle_hello(struct session *s, const struct message *m)
 	struct frame f;
 
 	if (min > WIRE_VERSION || max < WIRE_VERSION) {
-		error_set(&err, -EPROTO, SPAWN_ORIGIN_WIRE, STEP_HELLO,
-			  "this server (%s) speaks version %d of the protocol, the client %u to %u: "
-			  "bring libspawn and spawnd to the same release",
-			  SPAWND_VERSION, WIRE_VERSION, min, max);
+		error_set(
+			&err, -EPROTO, SPAWN_ORIGIN_WIRE, STEP_HELLO,
+			"this server (%s) speaks version %d of the protocol, the client %u to %u: "
+			"bring libspawn and spawnd to the same release",
+			SPAWND_VERSION, WIRE_VERSION, min, max);
 		session_error(s, m->id, &err, 0);
 		session_break(s);
 		return;
@@ -256,8 +257,8 @@ static int decide(struct session *s, const struct message *m, int body, struct p
 		.kill_with_caller = flags & FLAG_KILL_WITH_CALLER,
 		.has_deadline = message_has(m, REC_DEADLINE),
 		.deadline_ms = message_u64(m, REC_DEADLINE),
-		.grace_ms = message_has(m, REC_GRACE) ? message_u64(m, REC_GRACE) :
-							POLICY_GRACE_DEFAULT_MS,
+		.grace_ms = message_has(m, REC_GRACE) ? message_u64(m, REC_GRACE)
+						      : POLICY_GRACE_DEFAULT_MS,
 	};
 
 	if (s->broker->draining)
@@ -267,8 +268,9 @@ static int decide(struct session *s, const struct message *m, int body, struct p
 		return error_set(err, -EPROTO, SPAWN_ORIGIN_WIRE, STEP_REQUEST,
 				 "SPAWN with unknown flags or without an id");
 	if (!fd_is_seqpacket(body))
-		return error_set(err, -EPROTO, SPAWN_ORIGIN_WIRE, STEP_REQUEST,
-				 "SPAWN came with something else than the end of a body socket pair");
+		return error_set(
+			err, -EPROTO, SPAWN_ORIGIN_WIRE, STEP_REQUEST,
+			"SPAWN came with something else than the end of a body socket pair");
 	if (s->user->closing >= CLOSING_MAX &&
 	    uv_now(&s->broker->loop) - s->user->closing_since > CLOSING_HANG_MS)
 		return error_set(err, -EAGAIN, SPAWN_ORIGIN_POOL, STEP_LIMIT,
@@ -287,8 +289,8 @@ static void handle_spawn(struct session *s, const struct message *m, struct fds 
 
 	r = decide(s, m, body, &plan, &err);
 	if (r == 0) {
-		p = pool_get(s->broker, s->broker->config->templates[plan.index].name, s->uid, s->gid,
-			     s->groups, s->n_groups);
+		p = pool_get(s->broker, s->broker->config->templates[plan.index].name, s->uid,
+			     s->gid, s->groups, s->n_groups);
 		if (!p)
 			r = error_set(&err, -ENOMEM, SPAWN_ORIGIN_POOL, STEP_MEMORY,
 				      "the server is out of memory");
@@ -319,7 +321,8 @@ static void answer_take(struct session *s, uint32_t id, const uint8_t *token)
 	struct frame f;
 
 	if (!e || !e->user || e->user->uid != s->uid || e->released) {
-		error_set(&err, -ENOENT, SPAWN_ORIGIN_POOL, STEP_TAKE, "no such child is kept here");
+		error_set(&err, -ENOENT, SPAWN_ORIGIN_POOL, STEP_TAKE,
+			  "no such child is kept here");
 		session_error(s, id, &err, 0);
 		return;
 	}
@@ -409,7 +412,8 @@ static void handle_status(struct session *s, const struct message *m)
 
 	if (s->user->unsent > UNSENT_USER_MAX) {
 		error_set(&err, -EAGAIN, SPAWN_ORIGIN_POOL, STEP_LIMIT,
-			  "other connections of uid %u do not read their answers; try again", s->uid);
+			  "other connections of uid %u do not read their answers; try again",
+			  s->uid);
 		session_error(s, m->id, &err, HELLO_RETRY_MS);
 		return;
 	}
@@ -478,8 +482,8 @@ static bool receive(struct session *s)
 	if (s->broken) {
 		/*
 		 * What was sent behind a fault is read and dropped, so that the client's end is no
-		 * reset, and so that no descriptor in it is closed along with the socket, here, where
-		 * that may hang.
+		 * reset, and so that no descriptor in it is closed along with the socket, here,
+		 * where that may hang.
 		 */
 	} else if (n < 0 && n != -EAGAIN) {
 		error_errno(&err, (int)n, SPAWN_ORIGIN_WIRE, STEP_RECEIVE,
@@ -487,16 +491,16 @@ static bool receive(struct session *s)
 		refuse_message(s, buf, 0, &err);
 	} else if (n > 0 && (sender.pid != s->pid || pidfd_is_over(s->pidfd) == 1)) {
 		/*
-		 * Inherited over a fork, or handed on: a connection is its connector's alone, and not
-		 * that of a later process with its number.
+		 * Inherited over a fork, or handed on: a connection is its connector's alone, and
+		 * not that of a later process with its number.
 		 */
 		error_set(&err, -EPERM, SPAWN_ORIGIN_POLICY, STEP_PERMISSION,
 			  "process %d may not use the connection of process %d (connect anew)",
 			  sender.pid, s->pid);
 		session_error(s, 0, &err, 0);
 	} else if (n > 0) {
-		int r = message_decode(buf, (size_t)n, PEER_CLIENT, PEER_BROKER, s->state, fds.n, &m,
-				       &err);
+		int r = message_decode(buf, (size_t)n, PEER_CLIENT, PEER_BROKER, s->state, fds.n,
+				       &m, &err);
 
 		if (r < 0)
 			refuse_message(s, buf, n, &err);
@@ -512,7 +516,8 @@ static void ready(uv_poll_t *poll, int status, int events)
 {
 	struct session *s = poll->data;
 
-	/* The client's end was closed with answers unread; libuv takes that for the end of this one. */
+	/* The client's end was closed with answers unread; libuv takes that for the end of this
+	 * one. */
 	if (status < 0)
 		listen_for(s);
 	if (events & UV_WRITABLE)
@@ -532,14 +537,16 @@ static int admit(struct session *s, struct spawn_error *err)
 		return error_set(err, -ESHUTDOWN, SPAWN_ORIGIN_POOL, STEP_SHUTDOWN,
 				 "the server is stopping");
 	if (s->user->sessions > c->connections_per_uid)
-		return error_set(err, -EAGAIN, SPAWN_ORIGIN_POOL, STEP_LIMIT,
-				 "uid %u has %u connections already (limits.connections_per_uid); try again",
-				 s->uid, c->connections_per_uid);
+		return error_set(
+			err, -EAGAIN, SPAWN_ORIGIN_POOL, STEP_LIMIT,
+			"uid %u has %u connections already (limits.connections_per_uid); try again",
+			s->uid, c->connections_per_uid);
 	if (s->broker->n_sessions > s->broker->max_sessions)
-		return error_set(err, -EAGAIN, SPAWN_ORIGIN_POOL, STEP_LIMIT,
-				 "the server has %zu connections, as many as its limit on descriptors "
-				 "allows; try again",
-				 s->broker->max_sessions);
+		return error_set(
+			err, -EAGAIN, SPAWN_ORIGIN_POOL, STEP_LIMIT,
+			"the server has %zu connections, as many as its limit on descriptors "
+			"allows; try again",
+			s->broker->max_sessions);
 	return 0;
 }
 
@@ -582,8 +589,8 @@ static void greeting_due(uv_timer_t *timer)
 	struct session *s = timer->data;
 	struct spawn_error err;
 
-	error_set(&err, -ETIMEDOUT, SPAWN_ORIGIN_WIRE, STEP_HELLO,
-		  "a client has %d s to say HELLO", HELLO_MS / 1000);
+	error_set(&err, -ETIMEDOUT, SPAWN_ORIGIN_WIRE, STEP_HELLO, "a client has %d s to say HELLO",
+		  HELLO_MS / 1000);
 	session_error(s, 0, &err, 0);
 	session_break(s);
 }

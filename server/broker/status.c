@@ -18,8 +18,9 @@ static bool may_see(const struct session *s, uid_t uid)
 
 static uint32_t enforcer(const struct host *h, uint32_t level)
 {
-	return level == NOFORK_OFF ? NOFORK_BY_NOBODY :
-	       level == NOFORK_PROCESS ? NOFORK_BY_SECCOMP : h->nofork_by;
+	return level == NOFORK_OFF	 ? NOFORK_BY_NOBODY
+	       : level == NOFORK_PROCESS ? NOFORK_BY_SECCOMP
+					 : h->nofork_by;
 }
 
 static enum template_state pool_state(const struct pool *p)

@@ -56,8 +56,8 @@ static int unseal(struct body *b, struct body_error *failed)
 	if (r < 0)
 		return fail(failed, STEP_BODY, r, -1);
 	memmove(&b->fds.fd[0], &b->fds.fd[1], --b->fds.n * sizeof(int));
-	r = message_decode(data, size, PEER_CLIENT, PEER_LEAF, STATE_LAUNCHED, b->fds.n, &b->message,
-			   NULL);
+	r = message_decode(data, size, PEER_CLIENT, PEER_LEAF, STATE_LAUNCHED, b->fds.n,
+			   &b->message, NULL);
 	if (r == 0 && b->message.type != MSG_BODY)
 		r = -EPROTO;
 	return r < 0 ? fail(failed, STEP_BODY, r, -1) : 0;
@@ -112,7 +112,7 @@ static int check_fds(const struct body *b, struct body_error *failed)
 	size_t targets = 0;
 	struct record r;
 
-	message_for_each(&b->message, cursor, &r) {
+	message_for_each (&b->message, cursor, &r) {
 		if (r.type == REC_FD) {
 			if (get_u32(r.data) > INT_MAX)
 				return fail(failed, STEP_FDS, -EBADF, (int)targets);
@@ -134,8 +134,8 @@ int body_receive(int socket, struct body *ret, struct body_error *failed)
 		return fail(failed, STEP_BODY, -ECONNRESET, -1);
 	if (n < 0)
 		return fail(failed, STEP_BODY, n == -EAGAIN ? -EPROTO : (int)n, -1);
-	r = message_decode(inline_body, (size_t)n, PEER_CLIENT, PEER_LEAF, STATE_LAUNCHED, ret->fds.n,
-			   &ret->message, NULL);
+	r = message_decode(inline_body, (size_t)n, PEER_CLIENT, PEER_LEAF, STATE_LAUNCHED,
+			   ret->fds.n, &ret->message, NULL);
 	if (r < 0)
 		return fail(failed, STEP_BODY, r, -1);
 	if (ret->message.type == MSG_BODY_SEALED) {
@@ -157,7 +157,7 @@ static int targets_end(const struct body *b)
 	int end = 3;
 	struct record r;
 
-	message_for_each(&b->message, cursor, &r) {
+	message_for_each (&b->message, cursor, &r) {
 		int target = -1;
 
 		if (r.type == REC_FD || r.type == REC_OPEN)
@@ -188,7 +188,7 @@ static int place_fds(struct body *b, int first, struct body_error *failed)
 	struct record r;
 	int i = 0;
 
-	message_for_each(&b->message, cursor, &r) {
+	message_for_each (&b->message, cursor, &r) {
 		if (r.type != REC_FD)
 			continue;
 		/* The copy is not close-on-exec: it is the leaf's own. */
@@ -213,7 +213,8 @@ static int change_directory(struct body *b, struct body_error *failed)
 
 static int open_one(const struct record *r, struct body_error *failed, int index)
 {
-	uint32_t target = get_u32(r->data), flags = get_u32(r->data + 4), mode = get_u32(r->data + 8);
+	uint32_t target = get_u32(r->data), flags = get_u32(r->data + 4),
+		 mode = get_u32(r->data + 8);
 	char path[PATH_MAX];
 	size_t len = r->len - 12;
 	int fd, placed;
@@ -222,7 +223,8 @@ static int open_one(const struct record *r, struct body_error *failed, int index
 		return fail(failed, STEP_OPEN, -EINVAL, index);
 	memcpy(path, r->data + 12, len);
 	path[len] = '\0';
-	fd = open(path, (int)(flags & ~(uint32_t)O_CLOEXEC), mode); /* not CLOEXEC: it is the leaf's own */
+	fd = open(path, (int)(flags & ~(uint32_t)O_CLOEXEC),
+		  mode); /* not CLOEXEC: it is the leaf's own */
 	if (fd < 0)
 		return fail(failed, STEP_OPEN, -errno, index);
 	if (fd == (int)target)
@@ -237,7 +239,7 @@ static int open_files(struct body *b, struct body_error *failed)
 	struct record r;
 	int i = 0;
 
-	message_for_each(&b->message, cursor, &r) {
+	message_for_each (&b->message, cursor, &r) {
 		int rc;
 
 		if (r.type != REC_OPEN)
@@ -254,7 +256,7 @@ static int set_limits(struct body *b, struct body_error *failed)
 {
 	struct record r;
 
-	message_for_each(&b->message, cursor, &r) {
+	message_for_each (&b->message, cursor, &r) {
 		struct rlimit want, have;
 		int resource;
 
@@ -283,7 +285,7 @@ static int next_target(const struct body *b, int from, int socket)
 	int best = socket >= from ? socket : INT_MAX;
 	struct record r;
 
-	message_for_each(&b->message, cursor, &r) {
+	message_for_each (&b->message, cursor, &r) {
 		int target;
 
 		if (r.type != REC_FD && r.type != REC_OPEN)

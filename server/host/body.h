@@ -25,7 +25,8 @@ struct body_error {
 	int index; /* which descriptor or open, or -1 */
 };
 
-/* Reads the BODY that waits in the socket (sent before SPAWN: a missing one is an error, not a wait). */
+/* Reads the BODY that waits in the socket (sent before SPAWN: a missing one is an error, not a
+ * wait). */
 int body_receive(int socket, struct body *ret, struct body_error *failed);
 /*
  * Descriptors, working directory, umask, opens, limits. *socket may be moved out of the way of a

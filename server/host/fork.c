@@ -35,8 +35,8 @@ static int fork_one(struct host *h, struct spawn_error *err)
 
 	if (index < 0)
 		return error_set(err, -EAGAIN, SPAWN_ORIGIN_POOL, STEP_LIMIT,
-				 "template \"%s\" has all of its %u leaves in use (leaves_max)", h->name,
-				 h->n_slots);
+				 "template \"%s\" has all of its %u leaves in use (leaves_max)",
+				 h->name, h->n_slots);
 	r = channel_pair(pair);
 	if (r < 0)
 		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_FORK, "socketpair");
@@ -60,7 +60,8 @@ static int fork_one(struct host *h, struct spawn_error *err)
 	pidfd = pidfd_open_pid(pid);
 	r = pidfd < 0 ? pidfd : brood_add(&h->brood, serial, pid, pidfd);
 	if (r < 0) {
-		/* Unwatched it could never be reaped: end it here. It is ours and not reaped, so is the pid. */
+		/* Unwatched it could never be reaped: end it here. It is ours and not reaped, so is
+		 * the pid. */
 		siginfo_t si;
 
 		kill(pid, SIGKILL);

@@ -25,7 +25,8 @@ struct host {
 	uint64_t id;
 	uint32_t n_slots;
 	uint32_t nofork;    /* what its leaves promise */
-	bool nofork_weaker; /* a request may ask for less: so the leaf can only promise when launched */
+	bool nofork_weaker; /* a request may ask for less: so the leaf can only promise when
+			       launched */
 	bool enforce_kernel;
 	bool kernel_nofork; /* the kernel can */
 
@@ -48,7 +49,8 @@ int object_load(struct host *h, struct spawn_error *err);
 /* threads.c: 0, or -EBUSY with the names of the threads that are not the main one. */
 int threads_check(struct spawn_error *err);
 
-/* fork.c: makes up to n leaves and offers each to the keeper; tells the broker how many it could not. */
+/* fork.c: makes up to n leaves and offers each to the keeper; tells the broker how many it could
+ * not. */
 void host_fork(struct host *h, uint32_t n);
 
 #endif

@@ -89,8 +89,8 @@ static void park(struct leaf_self *self)
 	if (h->nofork == NOFORK_OFF || h->nofork_weaker)
 		return;
 	/*
-	 * With the kernel's help the leaf was born no-fork and this is its level `copy`; `process` is
-	 * a filter's work everywhere.
+	 * With the kernel's help the leaf was born no-fork and this is its level `copy`; `process`
+	 * is a filter's work everywhere.
 	 */
 	if (h->kernel_nofork && h->nofork == NOFORK_COPY)
 		return;
@@ -109,8 +109,8 @@ static void read_launch(struct leaf_self *self, struct launch *ret)
 	ssize_t n = channel_receive(self->control, buf, sizeof(buf), &fds, NULL, 0);
 
 	/* End of file: nobody can launch it any more. */
-	if (n <= 0 ||
-	    message_decode(buf, (size_t)n, PEER_BROKER, PEER_LEAF, STATE_PARKED, fds.n, &m, NULL) < 0)
+	if (n <= 0 || message_decode(buf, (size_t)n, PEER_BROKER, PEER_LEAF, STATE_PARKED, fds.n,
+				     &m, NULL) < 0)
 		_exit(0);
 	*ret = (struct launch){
 		.serial = message_u64(&m, REC_SERIAL),
@@ -191,7 +191,8 @@ static bool caller_is_gone(int body)
 		if (errno != ENOPROTOOPT)
 			return errno == ESRCH || errno == EINVAL || errno == ENODATA;
 		/* Before Linux 6.5; a pid that is somebody else's by now lets the leaf run. */
-		if (getsockopt(body, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) < 0 || cred.pid <= 0)
+		if (getsockopt(body, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) < 0 ||
+		    cred.pid <= 0)
 			return false;
 		pidfd = pidfd_open_pid(cred.pid);
 		if (pidfd == -ESRCH)
@@ -213,8 +214,9 @@ static void say_ready(const struct leaf_self *self, const struct launch *l)
 	frame_bytes(&f, REC_TIMES, times, sizeof(times));
 	r = channel_send_frame(self->body, &f, NULL, 0, MSG_DONTWAIT);
 	/*
-	 * A caller that is gone already changes nothing, its leaf runs as a fork's child would; but one
-	 * that shall end with its caller may have been launched too late for its parent to end it.
+	 * A caller that is gone already changes nothing, its leaf runs as a fork's child would; but
+	 * one that shall end with its caller may have been launched too late for its parent to end
+	 * it.
 	 */
 	if (r < 0 && (l->flags & FLAG_KILL_WITH_CALLER) && caller_is_gone(self->body))
 		_exit(127);
@@ -242,7 +244,8 @@ _Noreturn void leaf_run(const struct host *h, int control, struct slot *slot)
 	note_launch(slot, &launch);
 	check_caller(&self);
 
-	if (body_receive(self.body, &body, &failed) < 0 || body_apply(&body, &self.body, &failed) < 0)
+	if (body_receive(self.body, &body, &failed) < 0 ||
+	    body_apply(&body, &self.body, &failed) < 0)
 		die(&self, failed.step, failed.code, failed.index);
 	promise(&self, &launch);
 

@@ -8,8 +8,8 @@
 #include "host/host.h"
 
 /*
- * Called in the child right after the fork. control: the leaf's end of its control socket; slot: its
- * own. Never returns.
+ * Called in the child right after the fork. control: the leaf's end of its control socket; slot:
+ * its own. Never returns.
  */
 _Noreturn void leaf_run(const struct host *h, int control, struct slot *slot);
 

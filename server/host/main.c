@@ -105,7 +105,8 @@ static int prepare_fds(struct host *h)
 {
 	int r;
 
-	if ((r = fd_set_cloexec(HOST_KEEPER_FD, 1)) < 0 || (r = fd_set_cloexec(HOST_SLOTS_FD, 1)) < 0)
+	if ((r = fd_set_cloexec(HOST_KEEPER_FD, 1)) < 0 ||
+	    (r = fd_set_cloexec(HOST_SLOTS_FD, 1)) < 0)
 		return r;
 	h->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	return h->null_fd < 0 ? -errno : 0;
@@ -115,12 +116,14 @@ static int choose_nofork(struct host *h, struct spawn_error *err)
 {
 	h->kernel_nofork = nofork_kernel_probe() == 1;
 	if (h->enforce_kernel && h->nofork != NOFORK_OFF && !h->kernel_nofork)
-		return error_set(err, -EOPNOTSUPP, SPAWN_ORIGIN_HOST, STEP_NOFORK,
-				 "template \"%s\": this kernel has no PR_SET_NOFORK: run a patched one, or "
-				 "say \"enforce\": \"any\" to accept the seccomp filter",
-				 h->name);
+		return error_set(
+			err, -EOPNOTSUPP, SPAWN_ORIGIN_HOST, STEP_NOFORK,
+			"template \"%s\": this kernel has no PR_SET_NOFORK: run a patched one, or "
+			"say \"enforce\": \"any\" to accept the seccomp filter",
+			h->name);
 	h->brood.nofork = h->nofork;
-	/* Who enforces `copy` here, also for a request that asks for it of a template that does not. */
+	/* Who enforces `copy` here, also for a request that asks for it of a template that does
+	 * not. */
 	h->brood.nofork_by = h->kernel_nofork ? NOFORK_BY_KERNEL : NOFORK_BY_SECCOMP;
 	return 0;
 }
@@ -192,8 +195,8 @@ static void keeper_ready(struct watch *w, uint32_t events)
 
 	if (n == -EAGAIN)
 		return;
-	if (n <= 0 ||
-	    message_decode(buf, (size_t)n, PEER_KEEPER, PEER_HOST, STATE_WARM, fds.n, &m, NULL) < 0) {
+	if (n <= 0 || message_decode(buf, (size_t)n, PEER_KEEPER, PEER_HOST, STATE_WARM, fds.n, &m,
+				     NULL) < 0) {
 		/*
 		 * Without a keeper: fork no more, see the running leaves to their end, then leave.
 		 * No broker can come and ask how they ended.
@@ -243,7 +246,8 @@ int main(int argc, char **argv)
 		dprintf(STDERR_FILENO, "spawn-host: started by spawnd, not by hand\n");
 		return 2;
 	}
-	/* Nobody who may not already read the template's memory shall do so through ptrace or /proc. */
+	/* Nobody who may not already read the template's memory shall do so through ptrace or
+	 * /proc. */
 	prctl(PR_SET_DUMPABLE, 0);
 	r = prepare_fds(&h);
 	if (r == 0)
@@ -251,7 +255,8 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = brood_open(&h.brood, &h.poller, HOST_SLOTS_FD, h.n_slots, &calls);
 	if (r < 0) {
-		error_errno(&err, r, SPAWN_ORIGIN_HOST, STEP_START, "template \"%s\": set-up", h.name);
+		error_errno(&err, r, SPAWN_ORIGIN_HOST, STEP_START, "template \"%s\": set-up",
+			    h.name);
 		tell_failed(r, &err);
 		return 1;
 	}

@@ -10,15 +10,17 @@
 static int check_abi(struct host *h, const struct spawn_template *t, struct spawn_error *err)
 {
 	if (t->abi != SPAWN_TEMPLATE_ABI)
-		return error_set(err, -ENOEXEC, SPAWN_ORIGIN_HOST, STEP_LOAD,
-				 "template \"%s\": %s was built for template ABI %u, this server has %u: "
-				 "rebuild it with this version's libspawn-template.h",
-				 h->name, h->object, t->abi, SPAWN_TEMPLATE_ABI);
+		return error_set(
+			err, -ENOEXEC, SPAWN_ORIGIN_HOST, STEP_LOAD,
+			"template \"%s\": %s was built for template ABI %u, this server has %u: "
+			"rebuild it with this version's libspawn-template.h",
+			h->name, h->object, t->abi, SPAWN_TEMPLATE_ABI);
 	if (t->size != sizeof(*t))
-		return error_set(err, -ENOEXEC, SPAWN_ORIGIN_HOST, STEP_LOAD,
-				 "template \"%s\": %s says its struct spawn_template is %u bytes, ABI %u has %zu: "
-				 "use SPAWN_TEMPLATE(), which fills it in",
-				 h->name, h->object, t->size, t->abi, sizeof(*t));
+		return error_set(
+			err, -ENOEXEC, SPAWN_ORIGIN_HOST, STEP_LOAD,
+			"template \"%s\": %s says its struct spawn_template is %u bytes, ABI %u has %zu: "
+			"use SPAWN_TEMPLATE(), which fills it in",
+			h->name, h->object, t->size, t->abi, sizeof(*t));
 	if (t->flags & ~SPAWN_TEMPLATE_EXIT)
 		return error_set(err, -ENOEXEC, SPAWN_ORIGIN_HOST, STEP_LOAD,
 				 "template \"%s\": %s has unknown flags 0x%x", h->name, h->object,
@@ -55,8 +57,9 @@ int object_load(struct host *h, struct spawn_error *err)
 		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_WARM,
 				   "template \"%s\": warm of %s failed", h->name, h->object);
 	if (r > 0)
-		return error_set(err, -EINVAL, SPAWN_ORIGIN_HOST, STEP_WARM,
-				 "template \"%s\": warm of %s returned %d: 0 or a negative errno is expected",
-				 h->name, h->object, r);
+		return error_set(
+			err, -EINVAL, SPAWN_ORIGIN_HOST, STEP_WARM,
+			"template \"%s\": warm of %s returned %d: 0 or a negative errno is expected",
+			h->name, h->object, r);
 	return 0;
 }

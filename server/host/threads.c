@@ -38,7 +38,8 @@ int threads_check(struct spawn_error *err)
 	struct stat st;
 	DIR *dir;
 
-	/* The link count of the directory is 2 + threads: one call (1.8 us) for the usual answer. */
+	/* The link count of the directory is 2 + threads: one call (1.8 us) for the usual answer.
+	 */
 	if (stat("/proc/self/task", &st) == 0 && st.st_nlink == 3)
 		return 0;
 	dir = opendir("/proc/self/task");

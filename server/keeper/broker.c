@@ -17,11 +17,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FRAME_SIZE	   (WIRE_INLINE_MAX / 2)
-#define STEADY_NS	   (10 * NS_PER_S) /* a broker that lived so long starts with a clean record */
-#define BACKOFF_FIRST_MS   20
-#define BACKOFF_MAX_MS	   500 /* clients wait for it */
-#define CHANNEL_BUFFER	   (1 << 20)
+#define FRAME_SIZE	 (WIRE_INLINE_MAX / 2)
+#define STEADY_NS	 (10 * NS_PER_S) /* a broker that lived so long starts with a clean record */
+#define BACKOFF_FIRST_MS 20
+#define BACKOFF_MAX_MS	 500 /* clients wait for it */
+#define CHANNEL_BUFFER	 (1 << 20)
 
 static void broker_lost(struct keeper *k)
 {
@@ -70,7 +70,8 @@ static void send_groups(struct frame *f, const struct credentials *c)
 		put_u32(p + 4 * i, c->groups[i]);
 }
 
-/* A host without a channel to the broker is of no use; its end is told, and another is asked for. */
+/* A host without a channel to the broker is of no use; its end is told, and another is asked for.
+ */
 static void cannot_introduce(struct host_process *h)
 {
 	log_line(LOG_WARNING, "host-unreachable", "template=%s", h->template_name);
@@ -104,8 +105,10 @@ void broker_introduce(struct keeper *k, struct host_process *h)
 	frame_u32(&f, REC_UID, h->credentials.uid);
 	frame_u32(&f, REC_GID, h->credentials.gid);
 	send_groups(&f, &h->credentials);
-	frame_u32(&f, REC_STATE, h->state == HOST_WARM ? TEMPLATE_WARM :
-				 h->state == HOST_WARMING ? TEMPLATE_WARMING : TEMPLATE_RETIRING);
+	frame_u32(&f, REC_STATE,
+		  h->state == HOST_WARM	     ? TEMPLATE_WARM
+		  : h->state == HOST_WARMING ? TEMPLATE_WARMING
+					     : TEMPLATE_RETIRING);
 	broker_send(k, &f, &near, 1);
 	if (h->brood) {
 		brood_connect(h->brood, take_fd(&far));
@@ -141,14 +144,16 @@ static void handle_start(struct keeper *k, const struct message *m)
 	struct credentials c;
 
 	/* A table that was replaced meanwhile: the broker asks again with the new one. */
-	if (message_u64(m, REC_TABLE) != k->table_id || index >= k->config->n_templates || k->stopping)
+	if (message_u64(m, REC_TABLE) != k->table_id || index >= k->config->n_templates ||
+	    k->stopping)
 		return;
 	if (connection == 0 && !k->options.system_mode) {
 		host_start(k, m->id, &k->config->templates[index], &k->own);
 		return;
 	}
 	if (!peer || peer->identity.confined[0]) {
-		host_refuse(k, m->id, k->config->templates[index].name, -ESRCH, "the caller is gone");
+		host_refuse(k, m->id, k->config->templates[index].name, -ESRCH,
+			    "the caller is gone");
 		return;
 	}
 	if (credentials_copy(&c, peer->identity.uid, peer->identity.gid, peer->identity.groups,
@@ -182,7 +187,7 @@ static void handle(struct keeper *k, const struct message *m)
 		if (!k->ready_told) {
 			k->ready_told = true;
 			notify("READY=1\nSTATUS=Serving %zu templates at %s",
-				   k->config->n_templates, k->options.socket);
+			       k->config->n_templates, k->options.socket);
 		}
 		break;
 	}
@@ -221,7 +226,9 @@ static void schedule_restart(struct keeper *k)
 	for (unsigned i = 0; i < b->failures && ms < BACKOFF_MAX_MS; i++)
 		ms *= 2;
 	/* The first time at once: clients are waiting. */
-	b->restart_ns = b->failures == 0 ? now : now + (ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS) * NS_PER_MS;
+	b->restart_ns = b->failures == 0
+				? now
+				: now + (ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS) * NS_PER_MS;
 	b->failures++;
 }
 
@@ -285,9 +292,10 @@ int broker_start(struct keeper *k, struct spawn_error *err)
 	p.fds[0] = far;
 	if (k->options.system_mode) {
 		if (k->config->broker_uid == UINT32_MAX)
-			return error_set(err, -EINVAL, SPAWN_ORIGIN_HOST, STEP_START,
-					 "system mode needs a user of its own for the broker: create the user of "
-					 "\"broker_user\" (useradd --system spawnd), or run spawnd --user");
+			return error_set(
+				err, -EINVAL, SPAWN_ORIGIN_HOST, STEP_START,
+				"system mode needs a user of its own for the broker: create the user of "
+				"\"broker_user\" (useradd --system spawnd), or run spawnd --user");
 		p.drop = true;
 		p.uid = k->config->broker_uid;
 		p.gid = k->config->broker_gid;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration is parsed by spawnd-config, a process that lives for that alone; what comes back
- * is a flat table in a memfd. A reload that fails changes nothing.
+ * The configuration is parsed by spawnd-config, a process that lives for that alone; what comes
+ * back is a flat table in a memfd. A reload that fails changes nothing.
  */
 #include "base/error.h"
 #include "base/fd.h"
@@ -31,10 +31,15 @@ static int start_parser(struct keeper *k, int table_fd, int *ret_errors, pid_t *
 	const struct options *o = &k->options;
 	_cleanup_close_ int near = -1, far = -1;
 	char path[PATH_MAX];
-	char *argv[] = {(char *)"spawnd-config", (char *)"--template-dir", o->template_dir,
-			(char *)"--mode", o->system_mode ? (char *)"system" : (char *)"user", o->config,
+	char *argv[] = {(char *)"spawnd-config",
+			(char *)"--template-dir",
+			o->template_dir,
+			(char *)"--mode",
+			o->system_mode ? (char *)"system" : (char *)"user",
+			o->config,
 			NULL};
-	struct program p = {.path = path, .argv = argv, .envp = environ, .fds = {table_fd}, .n_fds = 1};
+	struct program p = {
+		.path = path, .argv = argv, .envp = environ, .fds = {table_fd}, .n_fds = 1};
 	int pipe_fds[2], r;
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
@@ -59,20 +64,23 @@ static int finish_parser(pid_t pid, int errors, struct spawn_error *err)
 	ssize_t n;
 
 	while (len < sizeof(text) - 1 &&
-	       ((n = read(errors, text + len, sizeof(text) - 1 - len)) > 0 || (n < 0 && errno == EINTR)))
+	       ((n = read(errors, text + len, sizeof(text) - 1 - len)) > 0 ||
+		(n < 0 && errno == EINTR)))
 		len += n > 0 ? (size_t)n : 0;
 	text[len] = '\0';
 	text[strcspn(text, "\n")] = '\0';
 	while (waitid(P_PID, (id_t)pid, &si, WEXITED) < 0)
 		if (errno != EINTR)
-			return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_CONFIG, "wait for spawnd-config");
+			return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_CONFIG,
+					   "wait for spawnd-config");
 	if (si.si_code == CLD_EXITED && si.si_status == 0)
 		return 0;
 	if (!text[0])
 		return error_set(err, -EIO, SPAWN_ORIGIN_HOST, STEP_CONFIG,
 				 "spawnd-config ended with %s %d and said nothing",
 				 si.si_code == CLD_EXITED ? "status" : "signal", si.si_status);
-	return error_set(err, si.si_code == CLD_EXITED && si.si_status == EXIT_CONFIG ? -EINVAL : -EIO,
+	return error_set(err,
+			 si.si_code == CLD_EXITED && si.si_status == EXIT_CONFIG ? -EINVAL : -EIO,
 			 SPAWN_ORIGIN_HOST, STEP_CONFIG, "%s", text);
 }
 
@@ -133,7 +141,7 @@ static void reload_over(struct watch *w, uint32_t events)
 	log_line(LOG_INFO, "reloaded", "templates=%zu", k->config->n_templates);
 	broker_tell(k, false);
 	notify("READY=1\nSTATUS=Serving %zu templates at %s", k->config->n_templates,
-		   k->options.socket);
+	       k->options.socket);
 }
 
 void configuration_reload_watch(struct keeper *k)
@@ -176,9 +184,14 @@ void configuration_reload(struct keeper *k)
 int configuration_tool(const struct options *o, const char *action)
 {
 	char path[PATH_MAX];
-	char *argv[] = {(char *)"spawnd-config", (char *)(uintptr_t)action, (char *)"--template-dir",
-			o->template_dir, (char *)"--mode",
-			o->system_mode ? (char *)"system" : (char *)"user", o->config, NULL};
+	char *argv[] = {(char *)"spawnd-config",
+			(char *)(uintptr_t)action,
+			(char *)"--template-dir",
+			o->template_dir,
+			(char *)"--mode",
+			o->system_mode ? (char *)"system" : (char *)"user",
+			o->config,
+			NULL};
 
 	tool_path(o, path, sizeof(path));
 	execv(path, argv);

@@ -14,7 +14,8 @@ static int compare_gids(const void *a, const void *b)
 }
 
 /* Sorted, so that two sets compare as bytes. */
-int credentials_copy(struct credentials *ret, uid_t uid, gid_t gid, const uint32_t *groups, size_t n)
+int credentials_copy(struct credentials *ret, uid_t uid, gid_t gid, const uint32_t *groups,
+		     size_t n)
 {
 	uint32_t *copy = calloc(n ? n : 1, sizeof(*copy));
 

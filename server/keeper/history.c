@@ -10,7 +10,7 @@
 #define BACKOFF_MAX_MS	 60000
 
 struct history *history_get(struct keeper *k, const struct config_template *t,
-			  const struct credentials *c)
+			    const struct credentials *c)
 {
 	struct history *r;
 
@@ -40,7 +40,8 @@ struct history *history_get(struct keeper *k, const struct config_template *t,
 	return r;
 }
 
-/* Doubles with each failure in warm-up; a template that once warmed starts anew (host.c clears it). */
+/* Doubles with each failure in warm-up; a template that once warmed starts anew (host.c clears it).
+ */
 void history_failure(struct history *r, const struct host_process *h)
 {
 	uint64_t ms = BACKOFF_FIRST_MS;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of a host: started with credentials dropped, warmed in time, its leaves verified, its end. */
+/* The life of a host: started with credentials dropped, warmed in time, its leaves verified, its
+ * end. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -19,10 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FRAME_SIZE   8192
-#define ERRNO_MAX    4095
-#define MUTE_MS	     1000
-#define LAST_WORDS   64 /* messages, or reads of its output, after its end */
+#define FRAME_SIZE 8192
+#define ERRNO_MAX  4095
+#define MUTE_MS	   1000
+#define LAST_WORDS 64 /* messages, or reads of its output, after its end */
 
 struct host_process *host_find(struct keeper *k, uint64_t id)
 {
@@ -71,8 +72,8 @@ static void set_reason(struct host_process *h, int code, unsigned step, const ch
 }
 
 static void tell_down(struct keeper *k, uint32_t start_id, uint64_t host, const char *template_name,
-		      int code, unsigned step, const char *reason, const char *tail, size_t tail_len,
-		      uint64_t retry_ms)
+		      int code, unsigned step, const char *reason, const char *tail,
+		      size_t tail_len, uint64_t retry_ms)
 {
 	uint8_t buf[FRAME_SIZE];
 	struct frame f;
@@ -125,8 +126,9 @@ static void output_ready(struct watch *w, uint32_t events)
 }
 
 /*
- * That a host does not lie: the pid is a child of the host, alive or a zombie (offered all the same:
- * the broker counts what it asked for). 1, 0 when there is nothing to offer, or a negative errno.
+ * That a host does not lie: the pid is a child of the host, alive or a zombie (offered all the
+ * same: the broker counts what it asked for). 1, 0 when there is nothing to offer, or a negative
+ * errno.
  */
 static int verify_leaf(struct host_process *h, uint64_t serial, pid_t pid, uint64_t *ret_started,
 		       int *ret_pidfd)
@@ -178,8 +180,8 @@ static void handle_offer(struct host_process *h, const struct message *m, struct
 	if (r < 0) {
 		char text[192];
 
-		snprintf(text, sizeof(text), "template \"%s\": its host offered a leaf that %s (%s)",
-			 h->template_name,
+		snprintf(text, sizeof(text),
+			 "template \"%s\": its host offered a leaf that %s (%s)", h->template_name,
 			 r == -EPERM || r == -EPROTO ? "is not its child" : "cannot be verified",
 			 strerrordesc_np(-r));
 		kill_host(h, r, STEP_FORK, text);
@@ -224,9 +226,9 @@ static void handle(struct host_process *h, const struct message *m, struct fds *
 	case MSG_WARM_FAILED:
 		message_string(m, REC_TEXT, h->reason, sizeof(h->reason));
 		/* An errno, or a host that lies. */
-		h->reason_code = message_u32(m, REC_CODE) <= ERRNO_MAX ?
-					 -(int)message_u32(m, REC_CODE) :
-					 -EPROTO;
+		h->reason_code = message_u32(m, REC_CODE) <= ERRNO_MAX
+					 ? -(int)message_u32(m, REC_CODE)
+					 : -EPROTO;
 		h->reason_step = message_u32(m, REC_STEP);
 		break;
 	case MSG_OFFER:
@@ -251,7 +253,8 @@ static void channel_ready(struct watch *w, uint32_t events)
 		/* The pidfd will tell; a host that lives on without its channel is of no use. */
 		close_watch(h->keeper, w);
 		h->mute_deadline_ns = clock_now() + MUTE_MS * NS_PER_MS;
-	} else if (message_decode(buf, (size_t)n, PEER_HOST, PEER_KEEPER, state, fds.n, &m, &err) < 0) {
+	} else if (message_decode(buf, (size_t)n, PEER_HOST, PEER_KEEPER, state, fds.n, &m, &err) <
+		   0) {
 		char text[SPAWN_ERROR_TEXT + 128];
 
 		snprintf(text, sizeof(text), "template \"%s\": its host sent nonsense: %s",
@@ -275,7 +278,8 @@ static void describe_end(struct host_process *h, const siginfo_t *si)
 			 h->template_name, si->si_status,
 			 h->state == HOST_WARMING ? "while warming" : "at work");
 	else
-		snprintf(text, sizeof(text), "template \"%s\": its host was killed by signal %d (SIG%s) %s",
+		snprintf(text, sizeof(text),
+			 "template \"%s\": its host was killed by signal %d (SIG%s) %s",
 			 h->template_name, si->si_status,
 			 sigabbrev_np(si->si_status) ? sigabbrev_np(si->si_status) : "?",
 			 h->state == HOST_WARMING ? "while warming" : "at work");
@@ -294,10 +298,11 @@ static void host_over(struct watch *w, uint32_t events)
 	if (waitid(P_PID, (id_t)h->pid, &si, WEXITED | WNOHANG) == 0 && si.si_pid == 0)
 		return;
 	/*
-	 * What it said last: a reason for its end, the last lines of stderr. Not for ever: processes
-	 * that it left behind may have both.
+	 * What it said last: a reason for its end, the last lines of stderr. Not for ever:
+	 * processes that it left behind may have both.
 	 */
-	for (int i = 0; i < LAST_WORDS && h->channel.fd >= 0 && before == HOST_WARMING && !h->reason[0]; i++)
+	for (int i = 0;
+	     i < LAST_WORDS && h->channel.fd >= 0 && before == HOST_WARMING && !h->reason[0]; i++)
 		channel_ready(&h->channel, EPOLLIN);
 	for (int i = 0; i < LAST_WORDS && h->output.fd >= 0 && read_output(h); i++)
 		;
@@ -322,8 +327,9 @@ static void host_over(struct watch *w, uint32_t events)
 			 h->template_name, h->generation, retry_ms,
 			 log_quote(quoted, sizeof(quoted), h->reason));
 	h->state = HOST_DEAD;
-	tell_down(k, h->start_id, h->id, h->template_name, h->reason_code ? h->reason_code : -ECHILD,
-		  h->reason_step, h->reason, h->tail, h->tail_len, retry_ms);
+	tell_down(k, h->start_id, h->id, h->template_name,
+		  h->reason_code ? h->reason_code : -ECHILD, h->reason_step, h->reason, h->tail,
+		  h->tail_len, retry_ms);
 	orphans_adopt(h);
 }
 
@@ -366,14 +372,23 @@ static struct host_process *host_new(struct keeper *k, const struct config_templ
 	return h;
 }
 
-static int run_host(struct host_process *h, const struct config_template *t, struct spawn_error *err)
+static int run_host(struct host_process *h, const struct config_template *t,
+		    struct spawn_error *err)
 {
 	struct keeper *k = h->keeper;
 	_cleanup_close_ int near = -1, far = -1, out_near = -1, out_far = -1;
 	char path[PATH_MAX], id[32], slots[32];
-	char *argv[16] = {(char *)"spawn-host", (char *)"--id", id, (char *)"--name", (char *)t->name,
-			  (char *)"--object", (char *)t->object, (char *)"--slots", slots,
-			  (char *)"--nofork", (char *)nofork_level_name(t->nofork)};
+	char *argv[16] = {(char *)"spawn-host",
+			  (char *)"--id",
+			  id,
+			  (char *)"--name",
+			  (char *)t->name,
+			  (char *)"--object",
+			  (char *)t->object,
+			  (char *)"--slots",
+			  slots,
+			  (char *)"--nofork",
+			  (char *)nofork_level_name(t->nofork)};
 	struct program p = {
 		.path = path,
 		.argv = argv,
@@ -427,13 +442,14 @@ void host_start(struct keeper *k, uint32_t start_id, const struct config_templat
 	int rc;
 
 	if (r && r->retry_ns > now) {
-		tell_down(k, start_id, 0, t->name, r->code, r->step, r->reason, r->tail, r->tail_len,
-			  (r->retry_ns - now) / NS_PER_MS + 1);
+		tell_down(k, start_id, 0, t->name, r->code, r->step, r->reason, r->tail,
+			  r->tail_len, (r->retry_ns - now) / NS_PER_MS + 1);
 		return;
 	}
 	h = r && k->last_host < SERIAL_HOST_MAX ? host_new(k, t, c) : NULL;
 	if (!h) {
-		host_refuse(k, start_id, t->name, -ENOMEM, "the server is out of memory or descriptors");
+		host_refuse(k, start_id, t->name, -ENOMEM,
+			    "the server is out of memory or descriptors");
 		return;
 	}
 	h->id = ++k->last_host;
@@ -507,16 +523,18 @@ void host_tick(struct keeper *k, uint64_t now)
 		if (h->brood && h->brood->ending)
 			brood_stop(h->brood, k->config->stop_timeout_ms);
 		if (h->mute_deadline_ns && now >= h->mute_deadline_ns) {
-			snprintf(text, sizeof(text), "template \"%s\": its host closed its channel to the server",
+			snprintf(text, sizeof(text),
+				 "template \"%s\": its host closed its channel to the server",
 				 h->template_name);
 			h->mute_deadline_ns = 0;
 			kill_host(h, -ECONNRESET, STEP_RECEIVE, text);
 		}
 		if (!h->warm_deadline_ns || now < h->warm_deadline_ns)
 			continue;
-		snprintf(text, sizeof(text),
-			 "template \"%s\": not warm after %lu ms (warm_timeout_ms): its host was killed",
-			 h->template_name, (h->warm_deadline_ns - h->started_ns) / NS_PER_MS);
+		snprintf(
+			text, sizeof(text),
+			"template \"%s\": not warm after %lu ms (warm_timeout_ms): its host was killed",
+			h->template_name, (h->warm_deadline_ns - h->started_ns) / NS_PER_MS);
 		h->warm_deadline_ns = 0;
 		kill_host(h, -ETIMEDOUT, STEP_WARM, text);
 	}

@@ -16,8 +16,8 @@
 #include "poller.h"
 #include "wire/channel.h"
 
-#include <stdbool.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -52,7 +52,8 @@ struct credentials {
 
 #define TAIL_SIZE 4096
 
-/* A leaf as the keeper verified it; in the order of slots. Pids are reused: started tells them apart. */
+/* A leaf as the keeper verified it; in the order of slots. Pids are reused: started tells them
+ * apart. */
 struct registered {
 	pid_t pid;
 	uint64_t serial;
@@ -178,7 +179,7 @@ struct host_process *host_find(struct keeper *k, uint64_t id);
 
 /* history.c */
 struct history *history_get(struct keeper *k, const struct config_template *t,
-			  const struct credentials *c);
+			    const struct credentials *c);
 void history_failure(struct history *r, const struct host_process *h);
 
 /* orphans.c */
@@ -196,7 +197,8 @@ void orphans_sweep(struct keeper *k);
 void descriptors_close(struct fds *fds);
 /* Waits for children that nobody watches: orphans of leaves. */
 void reap_strangers(struct keeper *k);
-/* Who its parent is and when it started (ticks since boot): also of a zombie. 0 or a negative errno. */
+/* Who its parent is and when it started (ticks since boot): also of a zombie. 0 or a negative
+ * errno. */
 int process_origin(pid_t pid, pid_t *ret_parent, uint64_t *ret_started);
 /* True if the process that has the pid now is the one that was registered. */
 bool registered_is_alive(const struct registered *r);
@@ -216,7 +218,8 @@ int reexec_now(struct keeper *k, struct spawn_error *err);
 int reexec_resume(struct keeper *k, int fd, struct spawn_error *err);
 
 /* credentials.c */
-int credentials_copy(struct credentials *ret, uid_t uid, gid_t gid, const uint32_t *groups, size_t n);
+int credentials_copy(struct credentials *ret, uid_t uid, gid_t gid, const uint32_t *groups,
+		     size_t n);
 bool credentials_equal(const struct credentials *a, const struct credentials *b);
 void credentials_finish(struct credentials *c);
 int credentials_own(struct credentials *ret);

@@ -42,19 +42,23 @@ static int open_directory(struct keeper *k, const char *path, struct spawn_error
 				   "cannot make %s (is its parent there and yours?)", path);
 	fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START, "cannot open %s", path);
+		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START, "cannot open %s",
+				   path);
 	if (fstat(fd, &st) < 0)
-		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START, "cannot stat %s", path);
+		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START, "cannot stat %s",
+				   path);
 	if (st.st_uid != geteuid() || (st.st_mode & 022))
-		return error_set(err, -EPERM, SPAWN_ORIGIN_HOST, STEP_START,
-				 "%s must belong to uid %u and be writable by nobody else (it is uid %u, "
-				 "mode %04o)",
-				 path, geteuid(), st.st_uid, st.st_mode & 07777);
+		return error_set(
+			err, -EPERM, SPAWN_ORIGIN_HOST, STEP_START,
+			"%s must belong to uid %u and be writable by nobody else (it is uid %u, "
+			"mode %04o)",
+			path, geteuid(), st.st_uid, st.st_mode & 07777);
 	return take_fd(&fd);
 }
 
 /* One server a socket: the lock lives as long as this process, across re-executions. */
-static int lock_directory(struct keeper *k, int directory, const char *name, struct spawn_error *err)
+static int lock_directory(struct keeper *k, int directory, const char *name,
+			  struct spawn_error *err)
 {
 	char lock_name[NAME_MAX + 8];
 	_cleanup_close_ int fd = -1;
@@ -63,8 +67,8 @@ static int lock_directory(struct keeper *k, int directory, const char *name, str
 	snprintf(lock_name, sizeof(lock_name), "%s.lock", name);
 	fd = openat(directory, lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START, "cannot make %s.lock",
-				   k->options.socket);
+		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START,
+				   "cannot make %s.lock", k->options.socket);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return error_set(err, -errno, SPAWN_ORIGIN_HOST, STEP_START,
 				 "another spawnd serves %s (stop it, or choose another --socket)",
@@ -72,7 +76,8 @@ static int lock_directory(struct keeper *k, int directory, const char *name, str
 	/* The one before may have removed it, at its end, between the open and the lock. */
 	if (fstat(fd, &st) < 0 || st.st_nlink == 0)
 		return error_set(err, -EAGAIN, SPAWN_ORIGIN_HOST, STEP_START,
-				 "another spawnd left %s just now (start again)", k->options.socket);
+				 "another spawnd left %s just now (start again)",
+				 k->options.socket);
 	k->lock_fd = take_fd(&fd);
 	return 0;
 }
@@ -84,8 +89,8 @@ static int lock_directory(struct keeper *k, int directory, const char *name, str
 static int bind_in(int fd, int directory, const char *name)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int n = snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", directory,
-			 name);
+	int n = snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s",
+			 directory, name);
 
 	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
@@ -226,8 +231,10 @@ int peer_add(struct keeper *k, uint64_t connection, struct peer_identity *take)
 	return 0;
 }
 
-/* The only words that the keeper says to a client: that it may not come in. Never read, never waited for. */
-static void refuse(int connection, int code, unsigned step, enum spawn_origin origin, const char *text)
+/* The only words that the keeper says to a client: that it may not come in. Never read, never
+ * waited for. */
+static void refuse(int connection, int code, unsigned step, enum spawn_origin origin,
+		   const char *text)
 {
 	uint8_t buf[2048];
 	struct frame f;
@@ -242,7 +249,8 @@ static void refuse(int connection, int code, unsigned step, enum spawn_origin or
 	channel_send_frame(connection, &f, NULL, 0, MSG_DONTWAIT);
 }
 
-/* In user mode nobody can be given other groups than the server's: to have fewer is to be confined. */
+/* In user mode nobody can be given other groups than the server's: to have fewer is to be confined.
+ */
 static void compare_groups(struct keeper *k, struct peer_identity *id)
 {
 	struct credentials c;
@@ -300,8 +308,8 @@ static void admit(struct keeper *k, int connection)
 	if (!k->options.system_mode && id.uid != k->own.uid) {
 		char text[128];
 
-		snprintf(text, sizeof(text), "this is the server of uid %u; start your own: spawnd --user",
-			 k->own.uid);
+		snprintf(text, sizeof(text),
+			 "this is the server of uid %u; start your own: spawnd --user", k->own.uid);
 		refuse(connection, -EPERM, STEP_HELLO, SPAWN_ORIGIN_POLICY, text);
 	} else {
 		compare_groups(k, &id);

@@ -220,8 +220,9 @@ static int choose_socket(struct options *o, const char *asked)
 		if (!runtime && access(fallback, W_OK) == 0)
 			runtime = fallback;
 		if (!runtime || runtime[0] != '/')
-			return complain("no runtime directory for the socket (set XDG_RUNTIME_DIR, or say "
-					"--socket=PATH)");
+			return complain(
+				"no runtime directory for the socket (set XDG_RUNTIME_DIR, or say "
+				"--socket=PATH)");
 		o->socket = joined(runtime, "spawnd/socket");
 	}
 	if (!o->socket)
@@ -285,7 +286,7 @@ static int watch_signals(struct keeper *k)
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	sigaction(SIGPIPE, &ignore, NULL); /* stderr may be a pipe that nobody reads any more */
-	sigaction(SIGCHLD, &dfl, NULL);	   /* ignored by who started us, it would take the records */
+	sigaction(SIGCHLD, &dfl, NULL); /* ignored by who started us, it would take the records */
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return -errno;
@@ -299,7 +300,8 @@ static int set_up(struct keeper *k, const struct command *c, struct spawn_error 
 	int r;
 
 	umask(022);
-	/* Each host's tables go back to the kernel with it; glibc would raise the bound by itself. */
+	/* Each host's tables go back to the kernel with it; glibc would raise the bound by itself.
+	 */
 	mallopt(M_MMAP_THRESHOLD, 65536);
 	if (chdir("/") < 0)
 		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START, "chdir /");
@@ -308,7 +310,8 @@ static int set_up(struct keeper *k, const struct command *c, struct spawn_error 
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
-		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START, "PR_SET_CHILD_SUBREAPER");
+		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START,
+				   "PR_SET_CHILD_SUBREAPER");
 	/* Whoever may trace the keeper could take what it holds for others. */
 	if (k->options.system_mode)
 		prctl(PR_SET_DUMPABLE, 0);
@@ -444,9 +447,15 @@ static int run(struct keeper *k)
 int main(int argc, char **argv)
 {
 	static struct keeper k = {
-		.signals.fd = -1,	.listening.fd = -1,	 .lock_fd = -1,
-		.reserve_fd = -1,	.table_fd = -1,		 .reload_pidfd.fd = -1,
-		.reload_table_fd = -1,	.reload_errors_fd = -1,	 .broker.pidfd.fd = -1,
+		.signals.fd = -1,
+		.listening.fd = -1,
+		.lock_fd = -1,
+		.reserve_fd = -1,
+		.table_fd = -1,
+		.reload_pidfd.fd = -1,
+		.reload_table_fd = -1,
+		.reload_errors_fd = -1,
+		.broker.pidfd.fd = -1,
 		.broker.channel.fd = -1,
 	};
 	struct command c = {.resume_fd = -1};
@@ -459,7 +468,8 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return 1;
 	if (c.action != ACTION_SERVE)
-		return configuration_tool(&k.options, c.action == ACTION_CHECK ? "--check" : "--print");
+		return configuration_tool(&k.options,
+					  c.action == ACTION_CHECK ? "--check" : "--print");
 	log_open("keeper");
 	r = set_up(&k, &c, &err);
 	if (r < 0) {

@@ -75,7 +75,8 @@ void orphans_adopt(struct host_process *h)
 	struct brood *b = calloc(1, sizeof(*b));
 
 	if (!b || brood_open(b, &k->poller, h->slots_fd, h->n_slots, NULL) < 0) {
-		log_line(LOG_ERR, "orphans-lost", "template=%s reason=\"out of memory\"", h->template_name);
+		log_line(LOG_ERR, "orphans-lost", "template=%s reason=\"out of memory\"",
+			 h->template_name);
 		free(b);
 		host_free(h);
 		return;
@@ -87,7 +88,8 @@ void orphans_adopt(struct host_process *h)
 		adopt_leaf(h, i);
 	if (b->n_leaves == 0)
 		return; /* swept by the loop: a caller up the stack may still hold it */
-	log_line(LOG_NOTICE, "orphans-adopted", "template=%s leaves=%u", h->template_name, b->n_leaves);
+	log_line(LOG_NOTICE, "orphans-adopted", "template=%s leaves=%u", h->template_name,
+		 b->n_leaves);
 	h->start_id = 0;
 	broker_introduce(k, h);
 	if (k->stopping)
@@ -100,7 +102,8 @@ void orphans_sweep(struct keeper *k)
 
 	for (; h; h = next) {
 		next = h->next;
-		/* While the server stops nobody reads on: what a broker did not take is lost with it. */
+		/* While the server stops nobody reads on: what a broker did not take is lost with
+		 * it. */
 		if (h->state == HOST_DEAD && h->brood && h->brood->n_leaves == 0 &&
 		    (!h->brood->unsent || h->keeper->stopping))
 			host_free(h);

@@ -39,7 +39,8 @@ static void verify_groups(const struct program *p, int report)
 	if (n < 0)
 		die(report, STEP_CREDENTIALS, -errno);
 	/* The kernel sorts them, as credentials_copy() does. */
-	if ((size_t)n != p->n_groups || (n > 0 && memcmp(groups, p->groups, (size_t)n * sizeof(*groups)) != 0))
+	if ((size_t)n != p->n_groups ||
+	    (n > 0 && memcmp(groups, p->groups, (size_t)n * sizeof(*groups)) != 0))
 		die(report, STEP_CREDENTIALS, -EPERM);
 }
 
@@ -140,7 +141,8 @@ int program_start(const struct program *p, pid_t *ret_pid, int *ret_pidfd, struc
 	far = pipe_fds[1];
 	pid = fork(); /* the keeper is small and has one thread */
 	if (pid < 0)
-		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START, "start %s: fork", p->path);
+		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START, "start %s: fork",
+				   p->path);
 	if (pid == 0)
 		run_child(p, far);
 	far = fd_close(far);

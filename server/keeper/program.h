@@ -30,8 +30,8 @@ struct program {
 };
 
 /*
- * Forks and execs; returns when the exec has happened or failed. The child gets a session of its own
- * (a terminal's Ctrl-C is for the keeper), an empty signal mask and default dispositions.
+ * Forks and execs; returns when the exec has happened or failed. The child gets a session of its
+ * own (a terminal's Ctrl-C is for the keeper), an empty signal mask and default dispositions.
  */
 int program_start(const struct program *p, pid_t *ret_pid, int *ret_pidfd, struct spawn_error *err);
 

@@ -70,8 +70,8 @@ void descriptors_close(struct fds *fds)
 	fds_close(fds);
 	if (strange.n == 0)
 		return;
-	/* The kernel's own call: what follows in the child are system calls alone. It is reaped as a
-	 * stranger; should there be no room for it, they stay open. */
+	/* The kernel's own call: what follows in the child are system calls alone. It is reaped as
+	 * a stranger; should there be no room for it, they stay open. */
 	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
 	if (pid != 0)
 		return;

@@ -21,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	if (config_parse(text, size, &options, &parsed, &reject) == 0) {
 		printed = config_print(&parsed->config, parsed->broker_user);
-		if (!printed || config_parse(printed, strlen(printed), &options, &again, &reject) < 0)
+		if (!printed ||
+		    config_parse(printed, strlen(printed), &options, &again, &reject) < 0)
 			abort();
 		free(printed);
 	}

@@ -15,7 +15,7 @@ static void read_all(const struct message *m)
 	struct record r;
 	size_t len;
 
-	message_for_each(m, cursor, &r) {
+	message_for_each (m, cursor, &r) {
 		uint8_t sum = 0;
 
 		for (uint32_t i = 0; i < r.len; i++)
@@ -49,8 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* The first four bytes say who to whom, in which state, with how many descriptors. */
 	exact = malloc(size - 4 + 1);
 	memcpy(exact, data + 4, size - 4);
-	if (message_decode(exact, size - 4, data[0] % 5, data[1] % 5, 1u << data[2] % 7, data[3], &m,
-			   &err) == 0)
+	if (message_decode(exact, size - 4, data[0] % 5, data[1] % 5, 1u << data[2] % 7, data[3],
+			   &m, &err) == 0)
 		read_all(&m);
 	free(exact);
 	return 0;

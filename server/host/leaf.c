@@ -212,7 +212,10 @@ static void say_ready(const struct leaf_self *self, const struct launch *l)
 	frame_begin(&f, buf, sizeof(buf), MSG_READY, 0);
 	frame_bytes(&f, REC_TOKEN, l->token, WIRE_TOKEN_SIZE);
 	frame_bytes(&f, REC_TIMES, times, sizeof(times));
-	r = channel_send_frame(self->body, &f, NULL, 0, MSG_DONTWAIT);
+	r = channel_send_frame(self->body, &f, NULL, 0, 0); /* the first here: there is room */
+	/* What runs must have been able to say so, or its caller would be told that it does not. */
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+		_exit(127);
 	/*
 	 * A caller that is gone already changes nothing, its leaf runs as a fork's child would; but
 	 * one that shall end with its caller may have been launched too late for its parent to end

@@ -42,7 +42,8 @@ static bool is_asked_for(const struct spawn_request *r, int target)
 	return false;
 }
 
-/* What exec would keep: where the caller has none, a descriptor of this library's may be in its place. */
+/* What exec would keep: where the caller has none, a descriptor of this library's may be in its
+ * place. */
 static bool is_callers(int fd)
 {
 	int flags = fcntl(fd, F_GETFD);

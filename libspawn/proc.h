@@ -69,7 +69,7 @@ void procs_take(struct connection *c);	 /* TAKE for those of a lost connection *
 void procs_untake(struct connection *c); /* the connection was lost */
 /* The server answered what was sent as number `sent`: all before it was read. */
 void procs_confirm(struct connection *c, uint64_t sent);
-void procs_pay(struct connection *c);	 /* sends what is owed, as far as there is room */
+void procs_pay(struct connection *c);	    /* sends what is owed, as far as there is room */
 bool procs_owe(const struct connection *c); /* some record is still to be released */
 void procs_forget(struct connection *c);    /* the connection is over */
 

@@ -25,7 +25,8 @@ struct fds {
 void fds_close(struct fds *fds); /* closes what was not taken; n becomes 0 */
 int fds_take(struct fds *fds, size_t i);
 
-/* Who sent a datagram, by the kernel (SCM_CREDENTIALS); pid 0 when the socket does not ask for it. */
+/* Who sent a datagram, by the kernel (SCM_CREDENTIALS); pid 0 when the socket does not ask for it.
+ */
 struct sender {
 	pid_t pid;
 	uid_t uid;
@@ -38,7 +39,8 @@ int channel_pair(int ret_fds[2]);
 /*
  * Sends one datagram and borrowed descriptors. 0, or a negative errno: -EAGAIN (would block; only
  * with MSG_DONTWAIT in flags or a non-blocking socket), -EPIPE or -ECONNRESET (the peer is gone),
- * -ETOOMANYREFS (too many descriptors in flight for this user: worth a retry). Never raises SIGPIPE.
+ * -ETOOMANYREFS (too many descriptors in flight for this user: worth a retry). Never raises
+ * SIGPIPE.
  */
 int channel_send(int fd, const void *data, size_t len, const int *fds, size_t n_fds, int flags);
 /* The same for a frame, finishing it. */

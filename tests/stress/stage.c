@@ -244,7 +244,7 @@ static void see_leaf(const struct spawn_leaf_status *leaf, void *user)
 	}
 }
 
-static void on_alarm(int sig)
+_Noreturn static void on_alarm(int sig)
 {
 	static const char text[] = "stress: the server does not answer STATUS: it hangs\n";
 

@@ -162,7 +162,7 @@ struct broker {
 	int keeper_fd;
 	struct outbox keeper_outbox;
 	pid_t keeper_pid;
-	bool system_mode, draining, serving;
+	bool system_mode, draining;
 	struct config *config;
 	uint64_t table_id;
 	struct session *sessions;

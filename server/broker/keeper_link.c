@@ -77,14 +77,12 @@ static void handle_table(struct broker *b, const struct message *m, struct fds *
 /* Only now is it known what a changed table changes, and which templates have no host. */
 static void handle_told(struct broker *b)
 {
-	uint8_t buf[32];
+	uint8_t buf[64];
 	struct frame f;
 
 	pool_reconfigure(b);
-	if (b->serving)
-		return;
-	b->serving = true;
 	frame_begin(&f, buf, sizeof(buf), MSG_SERVING, 0);
+	frame_u64(&f, REC_TABLE, b->table_id);
 	keeper_send(b, &f);
 }
 

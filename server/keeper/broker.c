@@ -30,7 +30,6 @@ static void broker_lost(struct keeper *k)
 
 	poller_remove(&k->poller, &b->channel);
 	fd_close(fd);
-	b->serving = false;
 	listen_pause(k, true);
 	/* It is of no use without its channel; its pidfd tells when it is over. */
 	if (b->pid)
@@ -183,8 +182,8 @@ static void handle(struct keeper *k, const struct message *m)
 		peer_forget(k, message_u64(m, REC_CONNECTION));
 		break;
 	case MSG_SERVING:
-		k->broker.serving = true;
-		if (!k->ready_told) {
+		/* The service manager hears of a table once requests are decided by it. */
+		if (!k->ready_told && message_u64(m, REC_TABLE) == k->table_id) {
 			k->ready_told = true;
 			notify("READY=1\nSTATUS=Serving %zu templates at %s",
 			       k->config->n_templates, k->options.socket);
@@ -306,7 +305,6 @@ int broker_start(struct keeper *k, struct spawn_error *err)
 	b->channel.fd = take_fd(&near);
 	b->started_ns = clock_now();
 	b->restart_ns = 0;
-	b->serving = false;
 	broker_watch(k);
 	broker_tell(k, true);
 	listen_pause(k, b->channel.fd < 0); /* it may be lost already */

@@ -139,9 +139,8 @@ static void reload_over(struct watch *w, uint32_t events)
 		return;
 	}
 	log_line(LOG_INFO, "reloaded", "templates=%zu", k->config->n_templates);
+	k->ready_told = false; /* READY=1 when the broker says that it serves by it */
 	broker_tell(k, false);
-	notify("READY=1\nSTATUS=Serving %zu templates at %s", k->config->n_templates,
-	       k->options.socket);
 }
 
 void configuration_reload_watch(struct keeper *k)

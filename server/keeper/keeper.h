@@ -110,7 +110,6 @@ struct broker_process {
 	struct watch pidfd, channel;
 	uint64_t started_ns, restart_ns; /* restart_ns: 0 unless one is due */
 	unsigned failures;
-	bool serving;
 };
 
 struct keeper {

@@ -321,7 +321,6 @@ static void save(struct keeper *k, struct state *s)
 	state_put(s, k->broker.started_ns);
 	state_put(s, k->broker.restart_ns);
 	state_put(s, k->broker.failures);
-	state_put(s, k->broker.serving);
 	state_put(s, peers);
 	for (const struct connection *p = k->peers; p; p = p->next)
 		save_peer(s, p);
@@ -351,7 +350,6 @@ static void load(struct keeper *k, struct state *s)
 	k->broker.started_ns = state_get(s);
 	k->broker.restart_ns = state_get(s);
 	k->broker.failures = (unsigned)state_get(s);
-	k->broker.serving = state_get(s);
 	for (n = state_get(s); n > 0 && !s->error; n--)
 		load_peer(k, s);
 	for (n = state_get(s); n > 0 && !s->error; n--)

@@ -186,6 +186,8 @@ int probe_vm_read(char **argv)
 	struct iovec local = {copy, sizeof(copy)};
 	struct iovec remote = {(void *)(uintptr_t)secret, sizeof(secret)};
 
+	if (pid == getpid())
+		return dprintf(1, "vm-read self\n"); /* this leaf was the one that was parked */
 	if (process_vm_readv(pid, &local, 1, &remote, 1, 0) < 0)
 		return dprintf(1, "vm-read %s\n", strerrorname_np(errno));
 	return dprintf(1, "vm-read got it\n");

@@ -322,10 +322,11 @@ Test(command, detached_leaf_outlives_spawn)
 	struct tool_end end;
 	pid_t pid;
 
-	tool_shell(
-		&server,
-		"\"$SPAWN\" -t probe --detach -- block </dev/null 2>/dev/null | grep -m 1 '^[0-9]'",
-		&end);
+	/* A file, not a pipe: the leaf writes too, and nobody reads on once the pid is known. */
+	tool_shell(&server,
+		   "f=$(mktemp) && \"$SPAWN\" -t probe --detach -- block </dev/null >\"$f\" "
+		   "2>/dev/null; grep '^[0-9]' \"$f\"; rm -f \"$f\"",
+		   &end);
 	pid = (pid_t)strtol(end.out, NULL, 10);
 	cr_assert_gt(pid, 0, "%s%s", end.out, end.err);
 	cr_assert_eq(launched_leaf(client), pid);

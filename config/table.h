@@ -15,9 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum lane { LANE_OBJECT = 1 };
+enum lane { LANE_OBJECT = 1, LANE_EXEC = 2 };
 
-const char *lane_name(unsigned lane); /* "object"; "unknown" */
+const char *lane_name(unsigned lane); /* "object", "exec"; "unknown" */
 
 struct config_template {
 	const char *name;

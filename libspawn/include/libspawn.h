@@ -81,17 +81,63 @@ int spawn_client_fd(const struct spawn_client *client);
  */
 int spawn_client_dispatch(struct spawn_client *client);
 
-/* A round trip to the server. */
+/*
+ * A client without a server: a tiny private host, started at once by posix_spawn(3) as a child of
+ * this process, starts programs as this process's own children. All requests of such a client are
+ * SPAWN_OWNER_CALLER; those that need a template of a server fail with -ENOTCONN. The private host
+ * is started anew when it dies, when the process's credentials, sandbox, session or process group
+ * are no longer those with which it was started, and in a child of fork. wait(-1) may see it end:
+ * see libspawn-private(7).
+ *
+ * Errors: -ENOENT and the like when spawn-private cannot be executed.
+ */
+int spawn_private_open(struct spawn_client **ret, struct spawn_error *err);
+
+/* A round trip to the server (or the private host of a client that has no server). */
 int spawn_client_ping(struct spawn_client *client, struct spawn_error *err);
 
 /* ---- what to start ---- */
 
 /* NULL only when out of memory. Errors of the functions below are latched, told at the start, and
- * also returned. The strings are copied. */
+ * also returned. The strings are copied. template_name NULL: "exec", whose leaves become any
+ * program. */
 struct spawn_request *spawn_request_new(const char *template_name);
 void spawn_request_free(struct spawn_request *request);
 
-/* Arguments after argv[0] (which is the template's name unless set). Appends. */
+/*
+ * The program to become, of a template of lane `exec`; the child opens it, in its own working
+ * directory. A later call replaces an earlier one of any of these three.
+ *
+ * A file without "#!" that no format knows is -ENOEXEC, as with posix_spawnp(3): no shell is tried.
+ */
+int spawn_request_program(struct spawn_request *request, const char *path);
+enum spawn_path {
+	SPAWN_PATH_CALLER = 1, /* $PATH of this process, as execvp(3) and posix_spawnp(3) */
+	SPAWN_PATH_CHILD = 2,  /* PATH of the environment that the child gets, as env(1) */
+};
+/* The same, but a name without a slash is searched in that PATH as it is at the start; where there
+ * is none, in "/bin:/usr/bin". */
+int spawn_request_path_search(struct spawn_request *request, const char *name,
+			      enum spawn_path whose);
+/* An open program, as fexecve(3): borrowed, keep it open until the start. A script fails with
+ * -ENOENT: its interpreter could not open it any more. */
+int spawn_request_program_fd(struct spawn_request *request, int fd);
+
+enum spawn_owner {
+	SPAWN_OWNER_SERVER = 0, /* a child of the server's */
+	SPAWN_OWNER_CALLER =
+		1, /* a child of this process: needs a program, no template, no server */
+};
+/*
+ * Whose child it is. Default: the server's, or the caller's with a client of spawn_private_open().
+ * A child of this process is waited for by waitpid(2) or by spawn_proc_wait(), whichever comes
+ * first, and is in this process's session and process group. kill_with_caller and deadline are the
+ * server's work: with SPAWN_OWNER_CALLER they fail with -EOPNOTSUPP.
+ */
+int spawn_request_owner(struct spawn_request *request, enum spawn_owner owner);
+
+/* Arguments after argv[0] (which is the program as it was named, else the template's name, unless
+ * set). Appends. */
 int spawn_request_args(struct spawn_request *request, size_t n, const char *const *args);
 int spawn_request_argv0(struct spawn_request *request, const char *argv0);
 /* The environment is the caller's at the start, changed by setenv and unsetenv; or, after _env,
@@ -113,14 +159,17 @@ int spawn_request_umask(struct spawn_request *request, mode_t mask);
 
 enum spawn_nofork {
 	SPAWN_NOFORK_OFF = 0,
-	SPAWN_NOFORK_COPY = 1,	  /* its memory is never duplicated; threads, vfork, posix_spawn work */
+	SPAWN_NOFORK_COPY =
+		1, /* its memory is never duplicated; threads, vfork, posix_spawn work */
 	SPAWN_NOFORK_PROCESS = 2, /* it makes no process at all */
 };
-/* Default: the template's. More than that is always granted; less only where the template permits. */
+/* Default: the template's. More than that is always granted; less only where the template permits.
+ */
 int spawn_request_nofork(struct spawn_request *request, enum spawn_nofork level);
 /* The child gets SIGTERM, and SIGKILL after the grace, when this process ends. Default: false. */
 int spawn_request_kill_with_caller(struct spawn_request *request, bool on);
-/* SIGTERM after deadline_ms, SIGKILL grace_ms later, by the server, also when the caller is gone. */
+/* SIGTERM after deadline_ms, SIGKILL grace_ms later, by the server, also when the caller is gone.
+ */
 int spawn_request_deadline(struct spawn_request *request, uint64_t deadline_ms, uint64_t grace_ms);
 
 /* ---- starting ---- */
@@ -197,7 +246,8 @@ int spawn_exit_status(const struct spawn_exit *end);
 /* The signal that ended it, or 0. */
 int spawn_exit_signal(const struct spawn_exit *end);
 bool spawn_exit_core(const struct spawn_exit *end);
-/* 0, or the negative errno with which it failed before user code; step (may be NULL) names where. */
+/* 0, or the negative errno with which it failed before user code; step (may be NULL) names where.
+ */
 int spawn_exit_start_error(const struct spawn_exit *end, const char **ret_step);
 /* "copy (seccomp: inherited, no_new_privs)". Static. */
 const char *spawn_exit_nofork(const struct spawn_exit *end);
@@ -216,10 +266,11 @@ int spawn_exit_usage(const struct spawn_exit *end, struct spawn_usage *usage);
 /* All strings are valid during the call alone. Later libraries append fields. */
 struct spawn_template_status {
 	size_t size;
-	const char *name, *lane, *state; /* "object"; "cold", "warming", "warm", "down", "retiring" */
-	const char *nofork;		 /* in full words */
-	const char *reason;		 /* why it is down, or "" */
-	const char *tail;		 /* the last lines of its host's stderr, or "" */
+	const char *name, *lane,
+		*state;	    /* "object"; "cold", "warming", "warm", "down", "retiring" */
+	const char *nofork; /* in full words */
+	const char *reason; /* why it is down, or "" */
+	const char *tail;   /* the last lines of its host's stderr, or "" */
 	uint64_t generation, hits, misses, retry_ms;
 	uint32_t parked, launched, queued;
 	pid_t host_pid; /* 0: none */

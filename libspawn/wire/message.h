@@ -21,7 +21,7 @@
 #define WIRE_VERSION	 1
 #define WIRE_INLINE_MAX	 65536	 /* the largest datagram */
 #define WIRE_SEALED_MAX	 2162688 /* the largest sealed body: 2 MiB of argv + env, and the rest */
-#define WIRE_FDS_MAX	 242	 /* below the kernel's SCM_MAX_FD of 253 */
+#define WIRE_FDS_MAX	 243	 /* below the kernel's SCM_MAX_FD of 253 */
 #define WIRE_USER_FDS	 240
 #define WIRE_HEADER_SIZE 12
 #define WIRE_RECORD_SIZE 8
@@ -34,7 +34,8 @@
 #define FLAG_SPAWN_KNOWN      FLAG_KILL_WITH_CALLER
 /* FLAGS of BODY */
 #define FLAG_CWD	(1u << 0) /* the first passed fd is the working directory */
-#define FLAG_BODY_KNOWN FLAG_CWD
+#define FLAG_EXECUTE_FD (1u << 1) /* the next one is the program to become */
+#define FLAG_BODY_KNOWN (FLAG_CWD | FLAG_EXECUTE_FD)
 /* FLAGS of STOP */
 #define FLAG_STOP_LEAVES (1u << 0) /* TERM to running leaves, KILL after the grace */
 
@@ -53,7 +54,13 @@ enum peer { PEER_CLIENT, PEER_BROKER, PEER_KEEPER, PEER_HOST, PEER_LEAF };
 /* STATE of LEAF and STATUS_LEAF */
 enum leaf_state { LEAF_PARKED = 1, LEAF_LAUNCHED = 2, LEAF_OVER = 3 };
 /* STATE of LISTED, HOST_UP and STATUS_TEMPLATE */
-enum template_state { TEMPLATE_COLD = 1, TEMPLATE_WARMING = 2, TEMPLATE_WARM = 3, TEMPLATE_DOWN = 4, TEMPLATE_RETIRING = 5 };
+enum template_state {
+	TEMPLATE_COLD = 1,
+	TEMPLATE_WARMING = 2,
+	TEMPLATE_WARM = 3,
+	TEMPLATE_DOWN = 4,
+	TEMPLATE_RETIRING = 5
+};
 
 enum message_type {
 #define MESSAGE(name, number, ...) MSG_##name = number,
@@ -102,7 +109,7 @@ const uint8_t *message_bytes(const struct message *m, enum record_type type, siz
 const char *message_string(const struct message *m, enum record_type type, char *buf, size_t size);
 /* Steps through records in order; start with *cursor = 0. False at the end. */
 bool message_next(const struct message *m, size_t *cursor, struct record *ret);
-#define message_for_each(m, cursor, record)                                                        \
+#define message_for_each(m, cursor, record) \
 	for (size_t cursor = 0; message_next((m), &cursor, (record));)
 
 /* Encoding into the caller's memory: the first error is latched and told by frame_finish(). */

@@ -107,6 +107,18 @@ static int lay_out_strings(struct body *b, struct body_error *failed)
 	return 0;
 }
 
+/* Passed descriptors in front of those with a target. */
+static size_t first_target(const struct body *b)
+{
+	return (b->flags & FLAG_CWD ? 1u : 0u) + (b->flags & FLAG_EXECUTE_FD ? 1u : 0u);
+}
+
+/* The program's own, once they are all where they shall be. */
+static int program_fd(const struct body *b)
+{
+	return b->flags & FLAG_EXECUTE_FD ? b->fds.fd[first_target(b) - 1] : -1;
+}
+
 static int check_fds(const struct body *b, struct body_error *failed)
 {
 	size_t targets = 0;
@@ -119,8 +131,24 @@ static int check_fds(const struct body *b, struct body_error *failed)
 			targets++;
 		}
 	}
-	if (b->fds.n != targets + (b->flags & FLAG_CWD ? 1 : 0))
+	if (b->fds.n != targets + first_target(b))
 		return fail(failed, STEP_BODY, -EPROTO, -1);
+	return 0;
+}
+
+static int lay_out_string(struct body *b, enum record_type type, char **ret,
+			  struct body_error *failed)
+{
+	size_t len;
+	const uint8_t *data = message_bytes(&b->message, type, &len);
+
+	*ret = NULL;
+	if (!message_has(&b->message, type))
+		return 0;
+	*ret = pages(len + 1); /* ends with the NUL that is there */
+	if (!*ret)
+		return fail(failed, STEP_MEMORY, -ENOMEM, -1);
+	memcpy(*ret, data, len);
 	return 0;
 }
 
@@ -147,8 +175,12 @@ int body_receive(int socket, struct body *ret, struct body_error *failed)
 	if (ret->flags & ~FLAG_BODY_KNOWN)
 		return fail(failed, STEP_BODY, -EPROTO, -1);
 	ret->sigmask = message_u64(&ret->message, REC_SIGMASK);
-	r = check_fds(ret, failed);
-	return r < 0 ? r : lay_out_strings(ret, failed);
+	ret->program_fd = -1;
+	if ((r = check_fds(ret, failed)) < 0 ||
+	    (r = lay_out_string(ret, REC_EXECUTE, &ret->program, failed)) < 0 ||
+	    (r = lay_out_string(ret, REC_SEARCH, &ret->search, failed)) < 0)
+		return r;
+	return lay_out_strings(ret, failed);
 }
 
 /* One more than the greatest target. */
@@ -183,8 +215,9 @@ static int move_high(int *fd, int floor)
 	return 0;
 }
 
-static int place_fds(struct body *b, int first, struct body_error *failed)
+static int place_fds(struct body *b, struct body_error *failed)
 {
+	size_t first = first_target(b);
 	struct record r;
 	int i = 0;
 
@@ -192,7 +225,7 @@ static int place_fds(struct body *b, int first, struct body_error *failed)
 		if (r.type != REC_FD)
 			continue;
 		/* The copy is not close-on-exec: it is the leaf's own. */
-		if (dup2(b->fds.fd[first + i], (int)get_u32(r.data)) < 0)
+		if (dup2(b->fds.fd[first + (size_t)i], (int)get_u32(r.data)) < 0)
 			return fail(failed, STEP_FDS, -errno, i);
 		i++;
 	}
@@ -285,6 +318,8 @@ static int next_target(const struct body *b, int from, int socket)
 	int best = socket >= from ? socket : INT_MAX;
 	struct record r;
 
+	if (b->program_fd >= from && b->program_fd < best)
+		best = b->program_fd;
 	message_for_each (&b->message, cursor, &r) {
 		int target;
 
@@ -315,14 +350,15 @@ static int close_the_rest(const struct body *b, int socket, struct body_error *f
 
 int body_apply(struct body *b, int *socket, struct body_error *failed)
 {
-	int floor = targets_end(b), first = b->flags & FLAG_CWD ? 1 : 0, r;
+	int floor = targets_end(b), r;
 
 	r = move_high(socket, floor);
 	for (size_t i = 0; r == 0 && i < b->fds.n; i++)
 		r = move_high(&b->fds.fd[i], floor);
 	if (r < 0)
 		return fail(failed, STEP_FDS, r, -1);
-	if ((r = place_fds(b, first, failed)) < 0 || (r = change_directory(b, failed)) < 0)
+	b->program_fd = program_fd(b);
+	if ((r = place_fds(b, failed)) < 0 || (r = change_directory(b, failed)) < 0)
 		return r;
 	if (message_has(&b->message, REC_UMASK))
 		umask((mode_t)message_u32(&b->message, REC_UMASK) & 0777);

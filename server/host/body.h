@@ -16,7 +16,10 @@ struct body {
 	int argc;
 	char **argv, **envp; /* NULL-terminated */
 	uint64_t sigmask;
-	char name[16]; /* for ps: the end of argv[0] */
+	char *program;	/* to become: a path, or a name to search for; NULL: none */
+	char *search;	/* where to search, as PATH has it; NULL: nowhere */
+	int program_fd; /* the program itself, of b->fds; -1: none */
+	char name[16];	/* for ps: the end of argv[0] */
 };
 
 struct body_error {
@@ -33,5 +36,7 @@ int body_receive(int socket, struct body *ret, struct body_error *failed);
  * target. Afterwards nothing is open but what was asked for, 0 to 2, and the socket.
  */
 int body_apply(struct body *body, int *socket, struct body_error *failed);
+/* execute.c: becomes the program; returns a negative errno when it cannot, with all as it was. */
+int body_execute(const struct body *body);
 
 #endif

@@ -231,8 +231,8 @@ static int start(struct spawn_client *client, const struct options *o, bool prog
 	return r;
 }
 
-/* *program: whether the first argument is one. For a template that was named only the server knows:
- * one that executes programs refuses a request without, as nothing else does. */
+/* *program: whether the first argument is one. For a template that was named the server knows: one
+ * that executes programs refuses a request without. */
 static int start_either(struct spawn_client *client, const struct options *o, bool *program,
 			struct spawn_proc **ret, struct spawn_error *err)
 {
@@ -240,7 +240,8 @@ static int start_either(struct spawn_client *client, const struct options *o, bo
 
 	*program = !o->template_name;
 	r = start(client, o, *program, ret, err);
-	if (r != -EINVAL || *program || o->n_args == 0 || strcmp(err->step, "exec") != 0)
+	if (*program || o->n_args == 0 || r != -EINVAL || err->origin != SPAWN_ORIGIN_POLICY ||
+	    strcmp(err->step, "exec") != 0)
 		return r;
 	*program = true;
 	return start(client, o, true, ret, err);
@@ -262,7 +263,8 @@ int launch(const struct options *o)
 	sigaction(SIGPIPE, &ignore, NULL);
 	if (r < 0) {
 		fprintf(stderr, "spawn: %s\n", err.message);
-		status = failure_status(r, err.step);
+		if (err.origin == SPAWN_ORIGIN_LEAF)
+			status = failure_status(r, err.step);
 	} else if (o->detach) {
 		printf("%d\n", (int)spawn_proc_pid(proc));
 		if (o->timing)

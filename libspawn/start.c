@@ -15,7 +15,7 @@
 
 /* How long the outcome of a request is looked for when the connection was lost: by a thread that
  * waits for just that, and by one that has others to serve. */
-#define START_TRIES 3
+#define START_TRIES    3
 #define LOST_MS	       10000
 #define LOST_SUBMIT_MS 1000
 
@@ -55,7 +55,9 @@ static int ask(struct connection *c, struct call *call, const struct spawn_reque
 	call->id = call_number(c);
 	frame_begin(&f, buf, sizeof(buf), MSG_SPAWN, call->id);
 	frame_string(&f, REC_TEMPLATE, request->template_name);
-	frame_u32(&f, REC_FLAGS, request->kill_with_caller ? FLAG_KILL_WITH_CALLER : 0);
+	frame_u32(&f, REC_FLAGS,
+		  (request->kill_with_caller ? FLAG_KILL_WITH_CALLER : 0) |
+			  (request_has_program(request) ? FLAG_PROGRAM : 0));
 	if (request->nofork_given)
 		frame_u32(&f, REC_NOFORK, request->nofork);
 	if (request->deadline_given) {
@@ -207,8 +209,8 @@ int spawn_process(struct spawn_client *client, struct spawn_request *request,
 		return r;
 	/*
 	 * A server that was lost with the request still in its hands, as the end of the body socket
-	 * proves, has started nothing, nor has a leaf that died before it was launched: asking again
-	 * cannot start it twice.
+	 * proves, has started nothing, nor has a leaf that died before it was launched: asking
+	 * again cannot start it twice.
 	 */
 	for (int tries = 0; tries < START_TRIES; tries++) {
 		r = attempt(c, request, requested, ret, &why);

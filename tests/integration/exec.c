@@ -13,10 +13,12 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -461,14 +463,13 @@ static unsigned long long set_of(const char *output, const char *key)
 }
 
 /* Of the program itself, whose dispositions exec has reset but for these. */
-static unsigned long long ignored_in_a_program(bool umask_given)
+static unsigned long long ignored_in_a_program(void)
 {
 	struct spawn_request *request = program_request("/bin/cat");
 	unsigned long long set;
 	char *output;
 
-	if (umask_given)
-		spawn_request_umask(request, 022);
+	spawn_request_umask(request, 022);
 	spawn_request_args(request, 1, (const char *const[]){"/proc/self/status"});
 	output = probe_output(client, request);
 	cr_expect_eq(set_of(output, "SigCgt:\t"), 0);
@@ -477,23 +478,49 @@ static unsigned long long ignored_in_a_program(bool umask_given)
 	return set;
 }
 
-Test(exec, ignored_signals_are_the_callers)
+static void handle(const int *signals, int n, void (*handler)(int))
 {
-	const struct sigaction ignore = {.sa_handler = SIG_IGN}, dfl = {.sa_handler = SIG_DFL};
-	const int all[] = {SIGHUP, SIGPIPE, SIGCHLD, SIGRTMIN, SIGRTMAX};
-	unsigned long long expected = 0;
+	const struct sigaction action = {.sa_handler = handler};
 
-	for (int sig = 1; sig <= SIGRTMAX; sig++)
-		sigaction(sig, &dfl, NULL);
-	cr_expect_eq(ignored_in_a_program(false), 0);
-	for (int i = 0; i < 5; i++) {
-		sigaction(all[i], &ignore, NULL);
-		expected |= 1ull << (all[i] - 1);
-	}
-	cr_expect_eq(ignored_in_a_program(false), expected);
-	cr_expect_eq(ignored_in_a_program(true), expected, "without /proc");
-	for (int i = 0; i < 5; i++)
-		sigaction(all[i], &dfl, NULL);
+	for (int i = 0; i < n; i++)
+		sigaction(signals[i], &action, NULL);
+}
+
+static void none(int sig)
+{
+}
+
+static const int ignored[] = {SIGHUP, SIGPIPE, SIGCHLD, 34, 64};
+static const unsigned long long ignored_set = 1ull << (SIGHUP - 1) | 1ull << (SIGPIPE - 1) |
+					      1ull << (SIGCHLD - 1) | 1ull << 33 | 1ull << 63;
+
+Test(exec, ignored_signals_are_the_callers_and_handled_ones_are_at_their_default)
+{
+	for (int sig = 1; sig <= 64; sig++)
+		handle(&sig, 1, SIG_DFL);
+	cr_expect_eq(ignored_in_a_program(), 0);
+	handle((const int[]){SIGUSR1, SIGTERM}, 2, none);
+	handle(ignored, 5, SIG_IGN);
+	cr_expect_eq(ignored_in_a_program(), ignored_set, "%llx", ignored_in_a_program());
+	handle(ignored, 5, SIG_DFL);
+}
+
+Test(exec, ignored_signals_are_found_without_proc)
+{
+	struct spawn_request *request = program_request("/bin/true");
+	struct spawn_error err = {0};
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "/proc", "tmpfs", 0, NULL) < 0)
+		cr_skip_test("cannot hide /proc");
+	for (int sig = 1; sig <= 64; sig++)
+		handle(&sig, 1, SIG_DFL);
+	handle(ignored, 5, SIG_IGN);
+	cr_expect_eq(ignored_in_a_program(), ignored_set);
+	handle(ignored, 5, SIG_DFL);
+	cr_expect_eq(probe_refused(client, request, &err), -ENOENT);
+	cr_expect_str_eq(err.step, "umask");
+	umount("/proc");
 }
 
 Test(exec, command_hands_on_what_is_ignored_and_no_more)

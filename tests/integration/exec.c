@@ -214,6 +214,17 @@ Test(exec, command_searches_the_path_that_the_program_gets)
 	remove_file("here");
 }
 
+Test(exec, command_detached_says_a_failed_start_too)
+{
+	expect_tool("\"$SPAWN\" --detach -- nosuchprogram", 127, "", "not found in PATH");
+	expect_tool("\"$SPAWN\" --detach -- /tmp", 126, "", "is a directory");
+}
+
+Test(exec, command_tells_the_timing_of_a_program)
+{
+	expect_tool("\"$SPAWN\" --timing --json -- true", 0, "", "{\"template\":\"exec\",");
+}
+
 Test(exec, command_hints_at_no_fork_when_a_program_fails_under_it)
 {
 	expect_tool("\"$SPAWN\" --nofork -- sh -c 'ls | wc -l' 2>&1 | grep -c 'under --nofork, "
@@ -380,6 +391,21 @@ Test(exec, script_by_descriptor_fails)
 	spawn_request_program_fd(request, fd);
 	expect_refused(request, -ENOENT, "a script");
 	remove_file("script");
+}
+
+Test(exec, what_the_kernel_refuses_has_words)
+{
+	struct spawn_request *request = program_request("/bin/true");
+	const char *path = make_file("busy", 0755, "");
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+	char *large = calloc(1, 200000);
+
+	expect_refused(program_request(path), -ETXTBSY, "has it open for writing");
+	remove_file("busy");
+	memset(large, 'x', 199999);
+	spawn_request_args(request, 1, (const char *const[]){large});
+	expect_refused(request, -E2BIG, "too large");
+	free(large);
 }
 
 Test(exec, closed_descriptor_as_the_program_is_told_by_the_library)

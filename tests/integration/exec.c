@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -554,6 +555,88 @@ Test(exec, command_hands_on_what_is_ignored_and_no_more)
 	expect_tool("\"$SPAWN\" -- sh -c 'kill -PIPE $$'; echo $?", 0, "141\n", "");
 	expect_tool("trap '' PIPE; \"$SPAWN\" -- sh -c 'kill -PIPE $$'; echo $?", 0, "0\n", "");
 	expect_tool("trap '' HUP; \"$SPAWN\" -- sh -c 'kill -HUP $$'; echo $?", 0, "0\n", "");
+}
+
+/* What the program writes as a child of fork; free it. */
+static char *forked_output(const char *const *argv)
+{
+	int out[2], status;
+	char *output;
+	pid_t pid;
+
+	make_pipe(out);
+	pid = fork();
+	if (pid == 0) {
+		dup2(out[1], 1);
+		execv(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	cr_assert_gt(pid, 0);
+	close(out[1]);
+	output = read_to_end(out[0], NULL);
+	close(out[0]);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(status, 0, "%s", argv[0]);
+	return output;
+}
+
+static void expect_as_forked(const char *const *argv)
+{
+	struct spawn_request *request = program_request(argv[0]);
+	char *forked = forked_output(argv), *spawned;
+
+	for (int i = 1; argv[i]; i++)
+		spawn_request_args(request, 1, &argv[i]);
+	spawned = probe_output(client, request);
+	cr_expect_str_eq(spawned, forked, "---- of fork:\n%s---- of spawnd:\n%s", forked, spawned);
+	cr_expect_gt(strlen(spawned), 0);
+	free(spawned);
+	free(forked);
+}
+
+/* The first part of docs/inheritance.md. */
+Test(exec, what_fork_and_exec_would_give_is_the_callers)
+{
+	const struct rlimit files = {300, 400}, size = {1 << 20, 1 << 21}, core = {0, 0};
+	sigset_t set;
+
+	umask(0135);
+	setenv("SPAWND_TEST", "a value", 1);
+	unsetenv("HOME");
+	cr_assert_eq(chdir("/usr/lib"), 0);
+	setrlimit(RLIMIT_NOFILE, &files);
+	setrlimit(RLIMIT_FSIZE, &size);
+	setrlimit(RLIMIT_CORE, &core);
+	handle((const int[]){SIGHUP, SIGTTOU}, 2, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGRTMIN + 3);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	expect_as_forked(ARGV("/usr/bin/env"));
+	expect_as_forked(ARGV("/bin/pwd"));
+	expect_as_forked(ARGV("/bin/cat", "/proc/self/limits"));
+	expect_as_forked(ARGV("/bin/grep", "-E",
+			      "^(Umask|Uid|Gid|Groups|Sig(Blk|Ign|Cgt)|Cap|NoNewPrivs|Seccomp)",
+			      "/proc/self/status"));
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	handle((const int[]){SIGHUP, SIGTTOU}, 2, SIG_DFL);
+	cr_assert_eq(chdir("/"), 0);
+}
+
+Test(exec, terminal_of_the_callers_can_be_read_and_is_not_the_controlling_one)
+{
+	struct spawn_request *request = script_request(
+		"read x; echo \"$x\"; test -t 0 && (: </dev/tty) 2>/dev/null || echo none");
+	int ours = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), theirs;
+
+	cr_assert(ours >= 0 && grantpt(ours) == 0 && unlockpt(ours) == 0);
+	theirs = open(ptsname(ours), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	cr_assert_geq(theirs, 0);
+	cr_assert_eq(write(ours, "typed\n", 6), 6);
+	spawn_request_fd(request, theirs, 0);
+	expect_output(request, "typed\nnone\n");
+	close(theirs);
+	close(ours);
 }
 
 Test(exec, no_fork_is_held_by_seccomp_and_said_so)

@@ -32,6 +32,7 @@ static char dir[64];
 
 static void start(void)
 {
+	setenv("PATH", "/usr/bin:/bin", 1); /* of directories that everybody may search */
 	snprintf(dir, sizeof(dir), "/tmp/spawnd-exec-XXXXXX");
 	cr_assert_not_null(mkdtemp(dir));
 	server_start(&server,
@@ -157,7 +158,7 @@ Test(exec, command_runs_what_makes_processes_of_its_own)
 
 Test(exec, command_says_127_for_what_is_not_there)
 {
-	expect_tool("PATH=/usr/bin:/bin \"$SPAWN\" -- nosuchprogram", 127, "",
+	expect_tool("\"$SPAWN\" -- nosuchprogram", 127, "",
 		    "spawn: \"nosuchprogram\": not found in PATH (/usr/bin:/bin)\n");
 	expect_tool("\"$SPAWN\" -- /nowhere/program", 127, "",
 		    "spawn: \"/nowhere/program\": no such file or directory\n");
@@ -352,6 +353,21 @@ Test(exec, what_may_not_be_executed_hides_nothing_later_in_the_path)
 	spawn_request_setenv(request, "PATH", path);
 	expect_refused(request, -EACCES, "not executable");
 	remove_file("true");
+}
+
+Test(exec, directory_that_may_not_be_searched_is_told)
+{
+	struct spawn_request *request = spawn_request_new(NULL);
+	char path[160];
+
+	if (geteuid() == 0)
+		cr_skip_test("root may search every directory");
+	cr_assert_eq(mkdir(in_dir("closed"), 0), 0);
+	snprintf(path, sizeof(path), "%s", in_dir("closed"));
+	spawn_request_path_search(request, "nosuchprogram", SPAWN_PATH_CHILD);
+	spawn_request_setenv(request, "PATH", path);
+	expect_refused(request, -EACCES, "where a directory may not be searched");
+	cr_assert_eq(rmdir(in_dir("closed")), 0);
 }
 
 Test(exec, program_may_be_a_descriptor)

@@ -21,6 +21,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -257,6 +258,62 @@ Test(exec, program_dies_with_the_command_unless_detached)
 		"\\$x >$f.q\" >\"$f\"; mkfifo \"$f.q\"; echo on >\"$f.p\"; cat \"$f.q\"; "
 		"kill -0 $(cat \"$f\") 2>/dev/null; rm \"$f\" \"$f.p\" \"$f.q\"",
 		0, "on\n", "");
+}
+
+/* The command as the foreground job of a terminal, whose other end is *ret. */
+static pid_t start_on_terminal(const char *script, int *ret)
+{
+	const char *command = getenv("SPAWN");
+	int ours = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	char name[64];
+	pid_t pid;
+
+	cr_assert(ours >= 0 && grantpt(ours) == 0 && unlockpt(ours) == 0);
+	cr_assert_eq(ptsname_r(ours, name, sizeof(name)), 0);
+	setenv("SPAWND_SOCKET", server.socket, 1);
+	pid = fork();
+	if (pid == 0) {
+		setsid();
+		for (int fd = 0; fd <= 2; fd++) /* the first is the controlling one */
+			dup2(open(name, O_RDWR | O_CLOEXEC), fd);
+		execl(command, command, "--", "/bin/sh", "-c", script, (char *)NULL);
+		_exit(127);
+	}
+	cr_assert_gt(pid, 0);
+	*ret = ours;
+	return pid;
+}
+
+static bool can_signal_groups(void)
+{
+	_cleanup_close_ int pidfd = pidfd_open_pid(getpid());
+
+	return syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 1 << 2) == 0 || errno != EINVAL;
+}
+
+Test(exec, ctrl_c_reaches_what_the_program_started)
+{
+	int terminal, status;
+	struct probe p;
+	char c[64];
+	pid_t pid;
+	ssize_t n;
+
+	if (!can_signal_groups())
+		cr_skip_test("before Linux 6.9");
+	pid = start_on_terminal("trap 'exit 5' INT; sleep 1000 | (echo up; cat)", &terminal);
+	p = (struct probe){.out = terminal};
+	probe_await_line(&p, "up\r");
+	AWAIT(tool_blocks(pid, SIGINT));
+	cr_assert_eq(write(terminal, "\003", 1), 1);
+	/* The end comes when nobody has the terminal any more: all of the pipeline is gone. */
+	do {
+		cr_assert(await_readable(terminal), "something lives on");
+		n = read(terminal, c, sizeof(c));
+	} while (n > 0);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 5, "%x", status);
+	close(terminal);
 }
 
 /* ---- which program ---- */

@@ -53,6 +53,13 @@ static void stop(void)
 
 TestSuite(exec, .init = start, .fini = stop, .timeout = 60);
 
+/* A skipped test has no fini. */
+static void skip(const char *why)
+{
+	stop();
+	cr_skip_test("%s", why);
+}
+
 /* A file in the test's directory, and its path. Static. */
 static const char *in_dir(const char *name)
 {
@@ -300,7 +307,7 @@ Test(exec, ctrl_c_reaches_what_the_program_started)
 	ssize_t n;
 
 	if (!can_signal_groups())
-		cr_skip_test("before Linux 6.9");
+		skip("before Linux 6.9");
 	pid = start_on_terminal("trap 'exit 5' INT; sleep 1000 | (echo up; cat)", &terminal);
 	p = (struct probe){.out = terminal};
 	probe_await_line(&p, "up\r");
@@ -418,7 +425,7 @@ Test(exec, directory_that_may_not_be_searched_is_told)
 	char path[160];
 
 	if (geteuid() == 0)
-		cr_skip_test("root may search every directory");
+		skip("root may search every directory");
 	cr_assert_eq(mkdir(in_dir("closed"), 0), 0);
 	snprintf(path, sizeof(path), "%s", in_dir("closed"));
 	spawn_request_path_search(request, "nosuchprogram", SPAWN_PATH_CHILD);
@@ -612,7 +619,7 @@ Test(exec, ignored_signals_are_found_without_proc)
 
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("none", "/proc", "tmpfs", 0, NULL) < 0)
-		cr_skip_test("cannot hide /proc");
+		skip("cannot hide /proc");
 	for (int sig = 1; sig <= 64; sig++)
 		handle(&sig, 1, SIG_DFL);
 	handle(ignored, 5, SIG_IGN);

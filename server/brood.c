@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "brood.h"
 
+#include "arena.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "wire/channel.h"
@@ -61,14 +62,16 @@ int brood_open(struct brood *b, struct poller *poller, int slots_fd, uint32_t n_
 		.channel.fd = -1,
 		.calls = calls,
 		.n_slots = n_slots,
-		.leaves = calloc(n_slots, sizeof(struct leaf)),
+		.leaves = arena_map(n_slots * sizeof(struct leaf)),
 	};
 	if (!b->leaves)
 		return -ENOMEM;
 	b->unsent_end = &b->unsent;
 	r = slots_map(slots_fd, n_slots, &b->slots);
-	if (r < 0)
-		free_pointer(&b->leaves);
+	if (r < 0) {
+		arena_unmap(b->leaves, n_slots * sizeof(struct leaf));
+		b->leaves = NULL;
+	}
 	return r;
 }
 
@@ -126,7 +129,7 @@ void brood_close(struct brood *b)
 			close_watch(b, &b->leaves[i].watch);
 	lose_channel(b);
 	slots_unmap(b->slots, b->n_slots);
-	free(b->leaves);
+	arena_unmap(b->leaves, b->n_slots * sizeof(struct leaf));
 	b->slots = NULL;
 	b->leaves = NULL;
 }

@@ -7,8 +7,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +26,7 @@ static int offer(struct host *h, uint64_t serial, pid_t pid, int control)
 static int fork_one(struct host *h, struct spawn_error *err)
 {
 	_cleanup_close_ int pidfd = -1, near = -1, far = -1;
+	const struct warm *warm = h->warm;
 	int index = brood_free_slot(&h->brood), pair[2], r;
 	struct slot *slot;
 	uint64_t serial;
@@ -36,7 +35,7 @@ static int fork_one(struct host *h, struct spawn_error *err)
 	if (index < 0)
 		return error_set(err, -EAGAIN, SPAWN_ORIGIN_POOL, STEP_LIMIT,
 				 "template \"%s\" has all of its %u leaves in use (leaves_max)",
-				 h->name, h->n_slots);
+				 h->warm->name, h->n_slots);
 	r = channel_pair(pair);
 	if (r < 0)
 		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_FORK, "socketpair");
@@ -44,7 +43,7 @@ static int fork_one(struct host *h, struct spawn_error *err)
 	far = pair[1];
 	serial = serial_make(h->id, h->count++, (uint32_t)index);
 	slot = &h->brood.slots[index];
-	*slot = (struct slot){.serial = serial, .nofork = h->nofork};
+	*slot = (struct slot){.serial = serial, .nofork = h->warm->nofork};
 	slot_set_state(slot, SLOT_PARKED);
 
 	pid = fork(); /* glibc's, so that atfork handlers and its own state stay right */
@@ -52,10 +51,10 @@ static int fork_one(struct host *h, struct spawn_error *err)
 		r = -errno;
 		slot_set_state(slot, SLOT_FREE);
 		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_FORK, "fork of template \"%s\"",
-				   h->name);
+				   h->warm->name);
 	}
 	if (pid == 0)
-		leaf_run(h, near, slot);
+		leaf_run(warm, near, serial);
 
 	pidfd = pidfd_open_pid(pid);
 	r = pidfd < 0 ? pidfd : brood_add(&h->brood, serial, pid, pidfd);
@@ -76,25 +75,6 @@ static int fork_one(struct host *h, struct spawn_error *err)
 	return 0;
 }
 
-/*
- * What a library may have left: a leaf inherits it, and with SIGCHLD ignored zombies and with them
- * records would vanish. Once a batch here rather than in each leaf. The kernel's own call: glibc's
- * sigaction refuses the two signals that it keeps for itself.
- */
-static void default_signals(void)
-{
-	struct {
-		void *handler;
-		unsigned long flags;
-		void *restorer;
-		uint64_t mask;
-	} dfl = {0};
-
-	for (int sig = 1; sig <= 64; sig++)
-		if (sig != SIGKILL && sig != SIGSTOP)
-			syscall(SYS_rt_sigaction, sig, &dfl, NULL, 8);
-}
-
 void host_fork(struct host *h, uint32_t n)
 {
 	struct spawn_error err;
@@ -102,7 +82,6 @@ void host_fork(struct host *h, uint32_t n)
 	struct frame f;
 	int r;
 
-	default_signals();
 	r = threads_check(&err);
 	while (r == 0 && n > 0) {
 		r = fork_one(h, &err);

@@ -7,10 +7,8 @@
 
 #include "host/host.h"
 
-/*
- * Called in the child right after the fork. control: the leaf's end of its control socket; slot:
- * its own. Never returns.
- */
-_Noreturn void leaf_run(const struct host *h, int control, struct slot *slot);
+/* Called in the child right after the fork. control: the leaf's end of its control socket; serial:
+ * its own. Never returns. */
+_Noreturn void leaf_run(const struct warm *warm, int control, uint64_t serial);
 
 #endif

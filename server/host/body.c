@@ -17,10 +17,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Of the leaf: touched after the fork alone. What is usual fits into memory that is here already; a
- * page more is a fault more. */
-static uint8_t inline_body[WIRE_INLINE_MAX];
-static char *inline_lists[256];
 static char path_buffer[PATH_MAX]; /* a name that is to be ended with NUL; of one call at a time */
 
 static int fail(struct body_error *failed, unsigned step, int code, int index)
@@ -97,8 +93,8 @@ static int lay_out_strings(struct body *b, struct body_error *failed)
 
 	argc = count_strings(argv, argv_len);
 	envc = env ? count_strings(env, env_len) : 0;
-	lists = argc + envc + 2 <= sizeof(inline_lists) / sizeof(inline_lists[0])
-			? inline_lists
+	lists = argc + envc + 2 <= sizeof(b->lists) / sizeof(b->lists[0])
+			? b->lists
 			: pages((argc + envc + 2) * sizeof(char *));
 	if (!lists)
 		return fail(failed, STEP_MEMORY, -ENOMEM, -1);
@@ -160,7 +156,7 @@ static int lay_out_string(struct body *b, enum record_type type, char **ret,
 
 int body_receive(int socket, struct body *ret, struct body_error *failed)
 {
-	ssize_t n = channel_receive(socket, inline_body, sizeof(inline_body), &ret->fds, NULL,
+	ssize_t n = channel_receive(socket, ret->data, sizeof(ret->data), &ret->fds, NULL,
 				    MSG_DONTWAIT);
 	int r;
 
@@ -168,8 +164,8 @@ int body_receive(int socket, struct body *ret, struct body_error *failed)
 		return fail(failed, STEP_BODY, -ECONNRESET, -1);
 	if (n < 0)
 		return fail(failed, STEP_BODY, n == -EAGAIN ? -EPROTO : (int)n, -1);
-	r = message_decode(inline_body, (size_t)n, PEER_CLIENT, PEER_LEAF, STATE_LAUNCHED,
-			   ret->fds.n, &ret->message, NULL);
+	r = message_decode(ret->data, (size_t)n, PEER_CLIENT, PEER_LEAF, STATE_LAUNCHED, ret->fds.n,
+			   &ret->message, NULL);
 	if (r < 0)
 		return fail(failed, STEP_BODY, r, -1);
 	if (ret->message.type == MSG_BODY_SEALED) {

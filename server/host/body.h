@@ -23,7 +23,17 @@ struct body {
 	int program_fd; /* the program itself, of b->fds; -1: none */
 	int kept_fd;	/* the leaf's own, kept for it: set before body_apply(); -1: none */
 	char name[16];	/* for ps: the end of argv[0] */
+
+	/*
+	 * What is usual fits in here, and begins in the page that is touched anyway: each page more
+	 * is one more fault of a leaf that somebody waits for.
+	 */
+	char *lists[256];
+	uint8_t data[WIRE_INLINE_MAX];
 };
+
+/* For one that a host has ready: its pages are nobody else's. */
+#define BODY_ALIGNED _Alignas(4096)
 
 struct body_error {
 	unsigned step;

@@ -272,7 +272,8 @@ _Noreturn static void run_entry(const struct warm *w, const struct body *body)
 
 _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 {
-	static struct body body; /* not on the stack: entry's recursion may want all of that */
+	static BODY_ALIGNED struct body
+		body; /* not on the stack: entry's recursion may want all of that */
 	struct leaf_self self = {.warm = w, .body = &body, .slot.serial = serial, .body_fd = -1};
 	struct body_error failed;
 	struct launch launch;

@@ -38,7 +38,7 @@ struct warm {
 /* What goes on changing: leaves have none of it, see main.c. */
 struct host {
 	struct warm *warm;
-	const char *object; /* path of the shared object */
+	const char *object; /* path of the shared object; NULL in lane exec */
 	uint64_t id;
 	uint32_t n_slots;
 	bool enforce_kernel;
@@ -50,9 +50,6 @@ struct host {
 	bool end_leaves; /* with it */
 	uint64_t stop_grace_ms;
 };
-
-/* object.c: loads the shared object and warms it. 0, or a negative errno with err filled. */
-int object_load(struct host *h, struct spawn_error *err);
 
 /* threads.c: 0, or -EBUSY with the names of the threads that are not the main one. */
 int threads_check(struct spawn_error *err);

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/nofork.h"
-#include "host/body.h"
+#include "host/lane.h"
 #include "host/nofork.h"
 #include "wire/channel.h"
 
@@ -18,8 +18,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -94,9 +92,28 @@ _Noreturn static void die(struct leaf_self *self, unsigned step, int code, int i
 	_exit(127);
 }
 
+_Noreturn void leaf_not_executed(struct leaf_self *self, int code)
+{
+	die(self, STEP_EXEC, code, -1);
+}
+
 static void set_sigmask(uint64_t mask)
 {
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
+}
+
+/* As in a child of fork, after exec too; all others are at their default. */
+static void ignore_signals(uint64_t set)
+{
+	const struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void *restorer;
+		uint64_t mask;
+	} ignore = {.handler = SIG_IGN};
+
+	for (; set; set &= set - 1)
+		syscall(SYS_rt_sigaction, __builtin_ctzll(set) + 1, &ignore, NULL, 8);
 }
 
 /* Everything that can be done before somebody waits for it. */
@@ -207,7 +224,7 @@ static void promise(struct leaf_self *self, const struct launch *l)
 
 	if (l->nofork <= held)
 		return;
-	if (l->nofork_by == NOFORK_BY_KERNEL)
+	if (l->nofork_by == NOFORK_BY_KERNEL && !lane_executes)
 		r = nofork_kernel_self();
 	else
 		r = nofork_install(l->nofork);
@@ -260,14 +277,12 @@ static void say_ready(const struct leaf_self *self, const struct launch *l)
 		_exit(127);
 }
 
-_Noreturn static void run_entry(const struct warm *w, const struct body *body)
+/* A program to become, and one, is what this lane needs and what the other has no use for. */
+static bool fits_lane(const struct body *b)
 {
-	int status = w->template_->entry(w->state, body->argc, body->argv);
+	bool named = b->program, passed = b->flags & FLAG_EXECUTE_FD;
 
-	if (w->template_->flags & SPAWN_TEMPLATE_EXIT)
-		exit(status & 0xff);
-	fflush(NULL);
-	_exit(status & 0xff);
+	return lane_executes ? named != passed : !named && !passed;
 }
 
 _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
@@ -286,17 +301,24 @@ _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 	setpgid(0, 0);
 	check_caller(&self);
 
-	if (body_receive(self.body_fd, &body, &failed) < 0 ||
-	    body_apply(&body, w->limits, &self.body_fd, &failed) < 0)
+	if (body_receive(self.body_fd, &body, &failed) < 0)
+		die(&self, failed.step, failed.code, failed.index);
+	if (!fits_lane(&body))
+		die(&self, STEP_EXEC, -EINVAL, -1);
+	if (body_apply(&body, w->limits, &self.body_fd, &failed) < 0)
 		die(&self, failed.step, failed.code, failed.index);
 	promise(&self, &launch);
 
-	close(body.kept_fd); /* fd_close() keeps errno, and that is one more page to copy */
-	body.kept_fd = -1;
-	environ = body.envp;
-	prctl(PR_SET_NAME, body.name);
+	/* exec does all this; until then a failure of it is still to be told. */
+	if (!lane_executes) {
+		close(body.kept_fd); /* fd_close() keeps errno: one more page to copy */
+		body.kept_fd = -1;
+		prctl(PR_SET_NAME, body.name);
+	}
+	ignore_signals(body.sigignore);
 	set_sigmask(body.sigmask);
 	say_ready(&self, &launch);
-	close(self.body_fd);
-	run_entry(w, &body);
+	if (!lane_executes)
+		close(self.body_fd);
+	lane_run(&self, w, &body);
 }

@@ -11,4 +11,8 @@
  * its own. Never returns. */
 _Noreturn void leaf_run(const struct warm *warm, int control, uint64_t serial);
 
+struct leaf_self;
+/* For lane.h: FAILED behind the READY that was said, and a note in the slot. */
+_Noreturn void leaf_not_executed(struct leaf_self *self, int code);
+
 #endif

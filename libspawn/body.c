@@ -170,15 +170,15 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	_cleanup_free_ uint8_t *data = NULL;
 	struct strings env = {0};
 	mode_t mask = r->umask;
-	uint64_t ignored;
+	uint64_t sigmask;
 	struct frame f;
 	size_t size;
 	int rc;
 
 	if (r->umask_given) {
-		ignored = caller_ignored();
+		sigmask = caller_sigmask();
 	} else {
-		rc = caller_status(&mask, &ignored);
+		rc = caller_masks(&mask, &sigmask);
 		if (rc < 0)
 			return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
 					   "cannot read the umask from /proc/thread-self/status%s",
@@ -214,9 +214,9 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	if (r->chdir)
 		frame_string(&f, REC_CHDIR, r->chdir);
 	frame_u32(&f, REC_UMASK, (uint32_t)mask);
-	frame_u64(&f, REC_SIGMASK, caller_sigmask());
-	if (ignored)
-		frame_u64(&f, REC_SIGIGNORE, ignored);
+	frame_u64(&f, REC_SIGMASK, sigmask);
+	if (r->ignored)
+		frame_u64(&f, REC_SIGIGNORE, r->ignored);
 	for (size_t i = 0; i < p->n_targets; i++)
 		frame_u32(&f, REC_FD, p->target[i]);
 	encode_opens(&f, r);

@@ -15,7 +15,7 @@
 
 /* How long the outcome of a request is looked for when the connection was lost: by a thread that
  * waits for just that, and by one that has others to serve. */
-#define START_TRIES 3
+#define START_TRIES    3
 #define LOST_MS	       10000
 #define LOST_SUBMIT_MS 1000
 
@@ -207,8 +207,8 @@ int spawn_process(struct spawn_client *client, struct spawn_request *request,
 		return r;
 	/*
 	 * A server that was lost with the request still in its hands, as the end of the body socket
-	 * proves, has started nothing, nor has a leaf that died before it was launched: asking again
-	 * cannot start it twice.
+	 * proves, has started nothing, nor has a leaf that died before it was launched: asking
+	 * again cannot start it twice.
 	 */
 	for (int tries = 0; tries < START_TRIES; tries++) {
 		r = attempt(c, request, requested, ret, &why);

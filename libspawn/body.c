@@ -384,7 +384,7 @@ int body_error(const struct body *body, const struct spawn_request *r, struct sp
 	int code = body->code > 0 && body->code < 4096 ? -(int)body->code : -EPROTO;
 
 	if (body->step == STEP_EXEC)
-		return program_error(body, r, code, err);
+		return program_error(r, code, err);
 	if (r && body->step == STEP_CHDIR && r->chdir)
 		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step,
 				   "cannot change directory to '%s'", r->chdir);

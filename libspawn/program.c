@@ -165,7 +165,8 @@ static int say_not_found(const struct spawn_request *r, const char *search, int 
 	log_quote(name, sizeof(name), r->program);
 	log_quote(path, sizeof(path), search);
 	path[strlen(path) - 1] = '\0'; /* its quotes */
-	return SAY("%s: not found in PATH (%s)", name, path + 1);
+	return SAY("%s: not found in PATH (%s)%s", name, path + 1,
+		   code == -EACCES ? ", where a directory may not be searched" : "");
 }
 
 static int program_path_error(const struct spawn_request *r, int code, struct spawn_error *err)
@@ -189,7 +190,7 @@ static int program_path_error(const struct spawn_request *r, int code, struct sp
 		strncat(f.path, r->program, sizeof(f.path) - 1);
 		found = look_at(&f, at);
 	}
-	if (search && !found && code == -ENOENT)
+	if (search && !found && (code == -ENOENT || code == -EACCES))
 		code = say_not_found(r, search, code, err);
 	else
 		code = say_of_file(&f, found, r, at, code, err);
@@ -197,23 +198,13 @@ static int program_path_error(const struct spawn_request *r, int code, struct sp
 	return code;
 }
 
-int program_error(const struct body *body, const struct spawn_request *r, int code,
-		  struct spawn_error *err)
+int program_error(const struct spawn_request *r, int code, struct spawn_error *err)
 {
 	if (!err)
 		return code;
-	if (!r)
+	if (!r || !request_has_program(r))
 		return error_errno(err, code, SPAWN_ORIGIN_LEAF, STEP_EXEC,
 				   "the program could not be executed");
-	/* The leaf's own, before it said READY; the kernel's comes behind. */
-	if (code == -EINVAL && !body->ready)
-		return r->program || r->program_fd >= 0
-			       ? SAY("template \"%s\" executes no programs, it has code of its own: "
-				     "name one of lane \"exec\"",
-				     r->template_name)
-			       : SAY("template \"%s\" executes programs: name one "
-				     "(spawn_request_program(3))",
-				     r->template_name);
 	if (r->program)
 		return program_path_error(r, code, err);
 	if (code == -ENOENT)

@@ -5,7 +5,7 @@
  *	nofork-filter OUTPUT
  *
  * libseccomp knows the numbers of each ABI; a leaf, which may not allocate, gets finished programs.
- * They are put together here, since what libseccomp exports takes nearly twice the time to put on.
+ * They are put together here, since what libseccomp exports takes a quarter longer to put on.
  * The output depends on the architecture and on libseccomp alone.
  *
  * What each level refuses is at the tables below. An ABI that a filter does not name would let its

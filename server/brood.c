@@ -519,11 +519,19 @@ void brood_connect(struct brood *b, int channel)
 	brood_send(b, &f, NULL);
 }
 
-static void handle_release(struct brood *b, struct leaf *l)
+static void handle_reap(struct brood *b, const struct message *m)
 {
-	l->released = true;
-	if (l->over)
-		reap(b, l, false);
+	struct record r;
+
+	message_for_each (m, cursor, &r) {
+		struct leaf *l = r.type == REC_SERIAL ? find_leaf(b, get_u64(r.data)) : NULL;
+
+		if (!l)
+			continue;
+		l->released = true;
+		if (l->over)
+			reap(b, l, false);
+	}
 }
 
 static void handle(struct brood *b, const struct message *m, struct fds *fds)
@@ -534,7 +542,7 @@ static void handle(struct brood *b, const struct message *m, struct fds *fds)
 
 	switch (m->type) {
 	case MSG_FORK:
-		b->calls->fork(b, message_u32(m, REC_COUNT));
+		b->calls->fork(b, message_u32(m, REC_COUNT), message_u32(m, REC_QUEUED));
 		break;
 	case MSG_OWNER:
 		brood_own(b, id, fds_take(fds, 0));
@@ -561,8 +569,7 @@ static void handle(struct brood *b, const struct message *m, struct fds *fds)
 		}
 		break;
 	case MSG_REAP:
-		if (l)
-			handle_release(b, l);
+		handle_reap(b, m);
 		break;
 	}
 }

@@ -256,7 +256,8 @@ void host_up(struct broker *b, const struct message *m, struct fds *fds);
 void host_down(struct broker *b, const struct message *m);
 void host_offered(struct broker *b, const struct message *m, struct fds *fds);
 void host_send(struct host *h, struct frame *f, int borrowed_fd);
-void host_fork(struct host *h, uint32_t count);
+/* The first `waited_for` are to be offered as soon as each is there. */
+void host_fork(struct host *h, uint32_t count, uint32_t waited_for);
 /* Gives the host the caller's pidfd, once. */
 void host_know_owner(struct host *h, const struct session *s);
 void host_disown(struct host *h, uint64_t connection);

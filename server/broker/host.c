@@ -116,7 +116,7 @@ void host_send(struct host *h, struct frame *f, int fd)
 		listen_for(h);
 }
 
-void host_fork(struct host *h, uint32_t count)
+void host_fork(struct host *h, uint32_t count, uint32_t waited_for)
 {
 	uint8_t buf[64];
 	struct frame f;
@@ -125,6 +125,8 @@ void host_fork(struct host *h, uint32_t count)
 		return;
 	frame_begin(&f, buf, sizeof(buf), MSG_FORK, 0);
 	frame_u32(&f, REC_COUNT, count);
+	if (waited_for > 0)
+		frame_u32(&f, REC_QUEUED, waited_for);
 	h->forking += count;
 	host_send(h, &f, -1);
 }
@@ -521,36 +523,50 @@ void host_up(struct broker *b, const struct message *m, struct fds *fds)
 	attach(h, m);
 }
 
-void host_offered(struct broker *b, const struct message *m, struct fds *fds)
+/* Takes the two descriptors that came with it, if they did. */
+static void park(struct host *h, uint64_t serial, pid_t pid, int control, int pidfd)
 {
-	struct host *h = find(b, message_u64(m, REC_HOST));
-	const struct config_template *t;
-	struct parked *p;
+	const struct config_template *t = pool_template(h->pool);
+	struct parked *p = NULL;
 
-	if (!h)
-		return;
-	if (h->forking > 0)
-		h->forking--;
-	h->offered++;
-	if (!h->pool || h->dead || b->draining)
-		return; /* its descriptors are closed: it leaves */
-	h->pool->fruitless = 0;
-	if (fds->n < 2)
-		return; /* lost for want of descriptors */
 	/* Those for whom it was forked may have gone; nor is it kept then. */
-	t = pool_template(h->pool);
-	if (t && h->n_parked >= t->pool_size + h->pool->n_waiting)
+	if (control >= 0 && pidfd >= 0 && (!t || h->n_parked < t->pool_size + h->pool->n_waiting))
+		p = calloc(1, sizeof(*p));
+	if (!p) {
+		fd_close(control); /* it leaves */
+		fd_close(pidfd);
 		return;
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return;
-	p->serial = message_u64(m, REC_SERIAL);
-	p->pid = (pid_t)message_u32(m, REC_PID);
-	p->control = fds_take(fds, 0);
-	p->pidfd = fds_take(fds, 1);
+	}
+	*p = (struct parked){.serial = serial, .pid = pid, .control = control, .pidfd = pidfd};
 	*h->parked_end = p;
 	h->parked_end = &p->next;
 	h->n_parked++;
+}
+
+void host_offered(struct broker *b, const struct message *m, struct fds *fds)
+{
+	struct host *h = find(b, message_u64(m, REC_HOST));
+	uint32_t count = message_u32(m, REC_COUNT);
+	uint64_t serial = 0;
+	struct record r;
+	size_t n = 0;
+
+	if (!h)
+		return;
+	h->forking -= count < h->forking ? count : h->forking;
+	h->offered += count;
+	if (!h->pool || h->dead || b->draining)
+		return; /* their descriptors are closed: they leave */
+	h->pool->fruitless = 0;
+	message_for_each (m, cursor, &r) {
+		if (r.type == REC_SERIAL) {
+			serial = get_u64(r.data);
+		} else if (r.type == REC_PID) {
+			park(h, serial, (pid_t)get_u32(r.data), fds_take(fds, n),
+			     fds_take(fds, n + 1));
+			n += 2;
+		}
+	}
 	pool_turn(h->pool);
 }
 

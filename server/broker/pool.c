@@ -212,7 +212,7 @@ static void refill(struct pool *p, bool idle)
 {
 	const struct config_template *t = pool_template(p);
 	struct host *h = p->current;
-	uint32_t have, want;
+	uint32_t have, want, unserved;
 
 	if (!t || !h || !h->warm || p->broker->draining)
 		return;
@@ -222,8 +222,9 @@ static void refill(struct pool *p, bool idle)
 		want = places(h, t);
 	if (have >= want)
 		return;
-	if (p->n_waiting > h->forking || have <= t->pool_low || idle)
-		host_fork(h, want - have);
+	unserved = p->n_waiting > h->forking ? p->n_waiting - h->forking : 0;
+	if (unserved > 0 || have <= t->pool_low || idle)
+		host_fork(h, want - have, unserved);
 	else
 		uv_timer_start(p->refill, refill_due, REFILL_IDLE_MS, 0);
 }

@@ -49,8 +49,10 @@ int object_load(struct host *h, struct spawn_error *err);
 /* threads.c: 0, or -EBUSY with the names of the threads that are not the main one. */
 int threads_check(struct spawn_error *err);
 
-/* fork.c: makes up to n leaves and offers each to the keeper; tells the broker how many it could
- * not. */
-void host_fork(struct host *h, uint32_t n);
+/*
+ * fork.c: makes up to n leaves and offers them to the keeper, the first `waited_for` each by itself
+ * and at once; tells the broker how many it could not.
+ */
+void host_fork(struct host *h, uint32_t n, uint32_t waited_for);
 
 #endif

@@ -7,6 +7,7 @@
 #include "connect.h"
 #include "proc.h"
 #include "start.h"
+#include "wire/tally.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,6 +65,7 @@ void connection_unref(struct connection *c)
 	part(c);
 	connection_unlock(c);
 	procs_forget(c);
+	tally_unmap(&c->tally);
 	fd_close(c->fd);
 	fd_close(c->reserve);
 	pthread_mutex_destroy(&c->lock);
@@ -339,17 +341,23 @@ void connection_lost(struct connection *c, const struct spawn_error *why)
 		call->lost = true;
 		call_finish(c, call);
 	}
+	procs_confirm(c, 0); /* by the tally */
 	procs_untake(c);
+	tally_unmap(&c->tally);
 	connection_wake(c, NULL);
 }
 
 static void greet(struct connection *c)
 {
 	uint8_t buf[256];
+	_cleanup_close_ int tally = -1;
 	char program[65];
 	struct frame f;
 	int r;
 
+	/* Without one every RELEASE is a message. */
+	tally_create(&c->tally, &tally);
+	c->tally_written = 0;
 	c->hello_id = call_number(c);
 	c->hello_deadline = clock_now() + HELLO_TIMEOUT_MS * NS_PER_MS;
 	c->state = CONNECTION_GREETING;
@@ -361,7 +369,7 @@ static void greet(struct connection *c)
 	program[sizeof(program) - 1] = '\0';
 	if (*program)
 		frame_string(&f, REC_PROGRAM, program);
-	r = connection_send(c, &f, -1);
+	r = connection_send(c, &f, tally);
 	if (r < 0 && r != -ECONNRESET) { /* lost: the leader finds out why */
 		struct spawn_error why;
 

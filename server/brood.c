@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FRAME_SIZE	 512
+#define FRAME_SIZE	 512 /* a REAP of the broker's is the longest */
 #define FLUSH_TIMEOUT_MS 2000
 #define ERRNO_MAX	 4095
 

@@ -58,6 +58,7 @@ static void close_channel(struct host *h)
 	poll_close(&h->poll);
 	h->fd = fd_close(h->fd);
 	outbox_drop(h->broker, &h->outbox);
+	h->n_reap = 0; /* who plays its part lists them, and is told then */
 }
 
 static void detach(struct host *h)
@@ -123,6 +124,7 @@ void host_fork(struct host *h, uint32_t count, uint32_t waited_for)
 
 	if (count == 0)
 		return;
+	host_send_reaps(h); /* first: the places are wanted */
 	frame_begin(&f, buf, sizeof(buf), MSG_FORK, 0);
 	frame_u32(&f, REC_COUNT, count);
 	if (waited_for > 0)
@@ -133,12 +135,25 @@ void host_fork(struct host *h, uint32_t count, uint32_t waited_for)
 
 void host_reap(struct host *h, uint64_t serial)
 {
-	uint8_t buf[64];
+	h->reaped[h->n_reaped++ % REAPED_KEPT] = serial;
+	h->reap[h->n_reap++] = serial;
+	if (h->n_reap == REAPS_MAX)
+		host_send_reaps(h);
+	else
+		look_soon(h->broker);
+}
+
+void host_send_reaps(struct host *h)
+{
+	uint8_t buf[WIRE_HEADER_SIZE + REAPS_MAX * (WIRE_RECORD_SIZE + 8)];
 	struct frame f;
 
-	h->reaped[h->n_reaped++ % REAPED_KEPT] = serial;
+	if (h->n_reap == 0)
+		return;
 	frame_begin(&f, buf, sizeof(buf), MSG_REAP, 0);
-	frame_u64(&f, REC_SERIAL, serial);
+	for (unsigned i = 0; i < h->n_reap; i++)
+		frame_u64(&f, REC_SERIAL, h->reap[i]);
+	h->n_reap = 0;
 	host_send(h, &f, -1);
 }
 

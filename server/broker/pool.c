@@ -189,18 +189,29 @@ static uint32_t places(const struct host *h, const struct config_template *t)
 	return h->n_leaves < t->leaves_max ? t->leaves_max - h->n_leaves : 0;
 }
 
+static bool lacks_places(const struct pool *p)
+{
+	const struct config_template *t = pool_template(p);
+	const struct host *h = p->current;
+
+	return t && h && h->warm && h->n_parked + h->forking == 0 && places(h, t) == 0;
+}
+
 /*
  * All leaves are in use, and nobody knows until when: an answer now is worth more than a place in a
  * queue.
  */
 static void refuse_for_want_of_places(struct pool *p)
 {
-	const struct config_template *t = pool_template(p);
-	const struct host *h = p->current;
+	const struct config_template *t;
 	char text[160];
 
-	if (!t || !h || !h->warm || h->n_parked + h->forking > 0 || places(h, t) > 0)
+	if (!lacks_places(p))
 		return;
+	tally_collect(p->broker); /* perhaps they are released */
+	if (!p->waiting || !lacks_places(p))
+		return;
+	t = pool_template(p);
 	snprintf(text, sizeof(text),
 		 "template \"%s\": all of its %u leaves are in use (leaves_max); try again",
 		 p->template_name, t->leaves_max);

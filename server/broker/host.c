@@ -83,6 +83,7 @@ void host_maybe_free(struct host *h)
 	while (*p != h)
 		p = &(*p)->next;
 	*p = h->next;
+	host_send_reaps(h);
 	detach(h);
 	drop_parked(h);
 	close_channel(h);

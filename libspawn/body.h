@@ -26,7 +26,7 @@ void body_close(struct body *body);
 /* Reads what is there, never blocks. */
 void body_drain(struct body *body);
 /*
- * Reads until it is decided, or the deadline (0: none). pidfd, if not -1, is the leaf's: it also
+ * Waits and reads until it is decided, or the deadline (0: none). pidfd, if not -1, is the leaf's: it also
  * decides, since a process that the caller forked meanwhile may hold the leaf's end open.
  */
 int body_wait(struct body *body, int pidfd, uint64_t deadline);

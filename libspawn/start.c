@@ -15,7 +15,8 @@
 
 /* How long the outcome of a request is looked for when the connection was lost: by a thread that
  * waits for just that, and by one that has others to serve. */
-#define START_TRIES 3
+#define START_TRIES    3
+#define FIRST_MS       20
 #define LOST_MS	       10000
 #define LOST_SUBMIT_MS 1000
 
@@ -158,11 +159,19 @@ static int start(struct connection *c, struct spawn_request *request, struct cal
 	/* The leaf's end is the leaf's alone now: with a copy here its end of file would not come.
 	 */
 	fd_close(leaf_fd);
-	while (r == 0 && !call->done)
-		connection_turn(c, call, 0);
 	connection_unlock(c);
 	if (r < 0)
 		return r;
+	/*
+	 * Every answer of the server's shows here too: READY comes after STARTED, and the end of
+	 * file with an ERROR. So the server's answer, which is of no use yet, need not wake us. Not
+	 * for ever: a process that the caller forked meanwhile may keep the end of file away.
+	 */
+	body_wait(&call->proc->body, -1, clock_now() + FIRST_MS * NS_PER_MS);
+	connection_lock(c);
+	while (!call->done)
+		connection_turn(c, call, 0);
+	connection_unlock(c);
 	if (call->lost) {
 		r = decide(c, call, request, clock_now() + LOST_MS * NS_PER_MS, err);
 	} else if (call->error.code) {
@@ -207,8 +216,8 @@ int spawn_process(struct spawn_client *client, struct spawn_request *request,
 		return r;
 	/*
 	 * A server that was lost with the request still in its hands, as the end of the body socket
-	 * proves, has started nothing, nor has a leaf that died before it was launched: asking again
-	 * cannot start it twice.
+	 * proves, has started nothing, nor has a leaf that died before it was launched: asking
+	 * again cannot start it twice.
 	 */
 	for (int tries = 0; tries < START_TRIES; tries++) {
 		r = attempt(c, request, requested, ret, &why);

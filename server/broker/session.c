@@ -527,7 +527,7 @@ static bool receive(struct session *s)
 			tally_read(s); /* written before the message was sent */
 		if (r < 0)
 			refuse_message(s, buf, n, &err);
-		else
+		else if (!s->broken) /* by what was written there */
 			handle(s, &m, &fds);
 	}
 	for (size_t i = 0; i < fds.n; i++)

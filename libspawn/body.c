@@ -320,6 +320,15 @@ void body_drain(struct body *body)
 	}
 }
 
+void body_await_end(struct body *body, int timeout_ms)
+{
+	/* POLLHUP and errors, which are always told. */
+	struct pollfd p = {.fd = body->fd, .events = 0};
+
+	poll(&p, 1, timeout_ms);
+	body_drain(body);
+}
+
 int body_wait(struct body *body, int pidfd, uint64_t deadline)
 {
 	while (body->fd >= 0 && !body->failed) {

@@ -167,7 +167,7 @@ static int start(struct connection *c, struct spawn_request *request, struct cal
 	 * file with an ERROR. So the server's answer, which is of no use yet, need not wake us. Not
 	 * for ever: a process that the caller forked meanwhile may keep the end of file away.
 	 */
-	body_wait(&call->proc->body, -1, clock_now() + FIRST_MS * NS_PER_MS);
+	body_await_end(&call->proc->body, FIRST_MS);
 	connection_lock(c);
 	while (!call->done)
 		connection_turn(c, call, 0);

@@ -17,7 +17,9 @@
 
 #define FRAME_SIZE	 512 /* a REAP of the broker's is the longest */
 #define FLUSH_TIMEOUT_MS 2000
-#define ERRNO_MAX	 4095
+/* A pidfd stays readable for ever: once told it is only a handle. */
+#define LEAF_EVENTS (EPOLLIN | EPOLLONESHOT)
+#define ERRNO_MAX   4095
 
 static struct slot *leaf_slot(const struct leaf *l)
 {
@@ -329,14 +331,14 @@ static void leaf_over(struct watch *w, uint32_t events)
 
 	/*
 	 * A pidfd is readable once the leader is a zombie, which it may be a moment before it can
-	 * be waited for (other threads still leaving): the level-triggered watch asks again.
+	 * be waited for (other threads still leaving): then it is asked again.
 	 */
-	if (read_record(l) == -EAGAIN)
+	if (read_record(l) == -EAGAIN) {
+		poller_modify(b->poller, w, LEAF_EVENTS);
 		return;
+	}
 	l->over = true;
 	l->deadline_ns = 0;
-	/* The pidfd stays readable for ever; from here on it is only a handle. */
-	epoll_ctl(b->poller->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 	if (l->released || (leaf_launched(l) && owner_is_gone(b, l->noted.owner))) {
 		reap(b, l, true);
 	} else if (!leaf_launched(l) && b->channel.fd < 0) {
@@ -355,7 +357,7 @@ int brood_add(struct brood *b, uint64_t serial, pid_t pid, int pidfd)
 	int r;
 
 	*l = (struct leaf){.watch = {.fd = -1, .ready = leaf_over}, .brood = b, .serial = serial};
-	r = poller_add(b->poller, &l->watch, pidfd, EPOLLIN);
+	r = poller_add(b->poller, &l->watch, pidfd, LEAF_EVENTS);
 	if (r < 0)
 		return r;
 	l->pid = pid;

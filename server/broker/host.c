@@ -11,6 +11,11 @@
 #include <sys/socket.h>
 
 #define FRAME_SIZE 2048
+/*
+ * Leaves forked at one go, a millisecond or so in which the host tells of no end. Each go costs
+ * host, keeper and broker a wake-up.
+ */
+#define FORK_BATCH 8
 #define UNSENT_MAX 65536 /* a host that is behind by more does not read at all */
 
 static struct host *find(struct broker *b, uint64_t id)
@@ -118,20 +123,29 @@ void host_send(struct host *h, struct frame *f, int fd)
 		listen_for(h);
 }
 
+static uint32_t lesser(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 void host_fork(struct host *h, uint32_t count, uint32_t waited_for)
 {
-	uint8_t buf[64];
-	struct frame f;
-
-	if (count == 0)
-		return;
-	host_send_reaps(h); /* first: the places are wanted */
-	frame_begin(&f, buf, sizeof(buf), MSG_FORK, 0);
-	frame_u32(&f, REC_COUNT, count);
-	if (waited_for > 0)
-		frame_u32(&f, REC_QUEUED, waited_for);
+	if (count > 0)
+		host_send_reaps(h); /* first: the places are wanted */
 	h->forking += count;
-	host_send(h, &f, -1);
+	while (count > 0) {
+		uint32_t n = lesser(count, FORK_BATCH), urgent = lesser(waited_for, n);
+		uint8_t buf[64];
+		struct frame f;
+
+		frame_begin(&f, buf, sizeof(buf), MSG_FORK, 0);
+		frame_u32(&f, REC_COUNT, n);
+		if (urgent > 0)
+			frame_u32(&f, REC_QUEUED, urgent);
+		host_send(h, &f, -1);
+		count -= n;
+		waited_for -= urgent;
+	}
 }
 
 void host_reap(struct host *h, uint64_t serial)

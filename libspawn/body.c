@@ -352,16 +352,29 @@ void body_drain(struct body *body)
 	}
 }
 
+void body_await_end(struct body *body, int timeout_ms)
+{
+	/* POLLHUP and errors, which are always told. */
+	struct pollfd p = {.fd = body->fd, .events = 0};
+
+	poll(&p, 1, timeout_ms);
+	body_drain(body);
+}
+
 int body_wait(struct body *body, int pidfd, uint64_t deadline)
 {
-	body_drain(body);
 	while (body->fd >= 0 && !body->failed) {
 		struct pollfd p[2] = {
 			{.fd = body->fd, .events = POLLIN},
 			{.fd = pidfd, .events = POLLIN}, /* -1 is skipped by poll */
 		};
-		int n = poll(p, 2, clock_poll_timeout(deadline));
+		int n;
 
+		/* The end of file is the leaf's next step; READY alone decides when a fork of the
+		 * caller keeps it from coming. */
+		if (body->ready && deadline == 0)
+			deadline = clock_now() + AFTER_READY_MS * NS_PER_MS;
+		n = poll(p, 2, clock_poll_timeout(deadline));
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n == 0)
@@ -371,10 +384,6 @@ int body_wait(struct body *body, int pidfd, uint64_t deadline)
 			body->over = true;
 			body_close(body);
 		}
-		/* The end of file is the leaf's next step; READY alone decides when a fork of the
-		 * caller keeps it from coming. */
-		if (body->ready && deadline == 0)
-			deadline = clock_now() + AFTER_READY_MS * NS_PER_MS;
 	}
 	return 0;
 }

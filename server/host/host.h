@@ -35,6 +35,16 @@ struct warm {
 	struct rlimit limits[RLIM_NLIMITS]; /* its own, and so those of a leaf */
 };
 
+#define OFFER_SIZE 2048
+
+/* Forked and not offered yet: one message for many of them. */
+struct offer {
+	struct frame frame;
+	uint8_t data[OFFER_SIZE];
+	int control[WIRE_OFFER_MAX];
+	uint32_t n;
+};
+
 /* What goes on changing: leaves have none of it, see main.c. */
 struct host {
 	struct warm *warm;
@@ -46,6 +56,8 @@ struct host {
 	struct poller poller;
 	struct watch keeper;
 	struct brood brood;
+	struct offer offer; /* here and not on the stack, which leaves inherit */
+	struct spawn_error error;
 	bool stopping;
 	bool end_leaves; /* with it */
 	uint64_t stop_grace_ms;
@@ -54,8 +66,10 @@ struct host {
 /* threads.c: 0, or -EBUSY with the names of the threads that are not the main one. */
 int threads_check(struct spawn_error *err);
 
-/* fork.c: makes up to n leaves and offers each to the keeper; tells the broker how many it could
- * not. */
-void host_fork(struct host *h, uint32_t n);
+/*
+ * fork.c: makes up to n leaves and offers them to the keeper, the first `waited_for` each by itself
+ * and at once; tells the broker how many it could not.
+ */
+void host_fork(struct host *h, uint32_t n, uint32_t waited_for);
 
 #endif

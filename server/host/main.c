@@ -251,9 +251,9 @@ static void keeper_ready(struct watch *w, uint32_t events)
 	fds_close(&fds);
 }
 
-static void fork_call(struct brood *b, uint32_t count)
+static void fork_call(struct brood *b, uint32_t count, uint32_t waited_for)
 {
-	host_fork(watch_owner(b, struct host, brood), count);
+	host_fork(watch_owner(b, struct host, brood), count, waited_for);
 }
 
 static const struct brood_calls calls = {.fork = fork_call};

@@ -12,8 +12,8 @@
 
 #define FRAME_SIZE 2048
 /*
- * Leaves forked at one go, a millisecond or so in which the host tells of no end. Each go costs
- * host, keeper and broker a wake-up.
+ * Leaves forked at one go, in which the host tells of no end. Each go costs host, keeper and broker
+ * a wake-up.
  */
 #define FORK_BATCH 8
 #define UNSENT_MAX 65536 /* a host that is behind by more does not read at all */

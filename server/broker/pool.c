@@ -16,7 +16,7 @@
  * p99 (4.0 ms against 0.35 ms, DESIGN section 3). So a pool that is not low waits for a quiet
  * moment.
  */
-#define REFILL_IDLE_MS 5
+#define REFILL_IDLE_MS 20
 
 static bool groups_equal(const uint32_t *a, size_t n_a, const uint32_t *b, size_t n_b)
 {

@@ -170,6 +170,7 @@ static void refuse_offer(struct host_process *h, int r)
 		 r == -EPERM || r == -EPROTO ? "is not its child" : "cannot be verified",
 		 strerrordesc_np(-r));
 	kill_host(h, r, STEP_FORK, text);
+	close_watch(h->keeper, &h->channel); /* nor is it believed in what it said next */
 }
 
 /* What is passed on of an offer. */

@@ -169,21 +169,21 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	const char *argv0 = request_argv0(r), *search;
 	_cleanup_free_ uint8_t *data = NULL;
 	struct strings env = {0};
-	mode_t mask;
-	uint64_t ignored;
+	mode_t mask = r->umask;
+	uint64_t sigmask;
 	struct frame f;
 	size_t size;
 	int rc;
 
-	rc = caller_status(&mask, &ignored);
-	if (rc < 0 && !r->umask_given)
-		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
-				   "cannot read the umask from /proc/thread-self/status%s",
-				   rc == -ENOENT ? " (give one in the request)" : "");
-	if (rc < 0)
-		ignored = caller_ignored();
-	if (r->umask_given)
-		mask = r->umask;
+	if (r->umask_given) {
+		sigmask = caller_sigmask();
+	} else {
+		rc = caller_masks(&mask, &sigmask);
+		if (rc < 0)
+			return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
+					   "cannot read the umask from /proc/thread-self/status%s",
+					   rc == -ENOENT ? " (give one in the request)" : "");
+	}
 	rc = request_environment(r, &env);
 	if (rc == -ENOMEM)
 		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make the request");
@@ -214,9 +214,9 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	if (r->chdir)
 		frame_string(&f, REC_CHDIR, r->chdir);
 	frame_u32(&f, REC_UMASK, (uint32_t)mask);
-	frame_u64(&f, REC_SIGMASK, caller_sigmask());
-	if (ignored)
-		frame_u64(&f, REC_SIGIGNORE, ignored);
+	frame_u64(&f, REC_SIGMASK, sigmask);
+	if (r->ignored)
+		frame_u64(&f, REC_SIGIGNORE, r->ignored);
 	for (size_t i = 0; i < p->n_targets; i++)
 		frame_u32(&f, REC_FD, p->target[i]);
 	encode_opens(&f, r);
@@ -352,16 +352,29 @@ void body_drain(struct body *body)
 	}
 }
 
+void body_await_end(struct body *body, int timeout_ms)
+{
+	/* POLLHUP and errors, which are always told. */
+	struct pollfd p = {.fd = body->fd, .events = 0};
+
+	poll(&p, 1, timeout_ms);
+	body_drain(body);
+}
+
 int body_wait(struct body *body, int pidfd, uint64_t deadline)
 {
-	body_drain(body);
 	while (body->fd >= 0 && !body->failed) {
 		struct pollfd p[2] = {
 			{.fd = body->fd, .events = POLLIN},
 			{.fd = pidfd, .events = POLLIN}, /* -1 is skipped by poll */
 		};
-		int n = poll(p, 2, clock_poll_timeout(deadline));
+		int n;
 
+		/* The end of file is the leaf's next step; READY alone decides when a fork of the
+		 * caller keeps it from coming. */
+		if (body->ready && deadline == 0)
+			deadline = clock_now() + AFTER_READY_MS * NS_PER_MS;
+		n = poll(p, 2, clock_poll_timeout(deadline));
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n == 0)
@@ -371,10 +384,6 @@ int body_wait(struct body *body, int pidfd, uint64_t deadline)
 			body->over = true;
 			body_close(body);
 		}
-		/* The end of file is the leaf's next step; READY alone decides when a fork of the
-		 * caller keeps it from coming. */
-		if (body->ready && deadline == 0)
-			deadline = clock_now() + AFTER_READY_MS * NS_PER_MS;
 	}
 	return 0;
 }

@@ -23,6 +23,7 @@ _Noreturn static void die(int body, const struct body_error *why)
 	struct frame f;
 
 	frame_begin(&f, buf, sizeof(buf), MSG_FAILED, 0);
+	frame_u32(&f, REC_PID, (uint32_t)getpid());
 	frame_u32(&f, REC_STEP, why->step);
 	frame_u32(&f, REC_CODE, (uint32_t)-why->code);
 	if (why->index >= 0)
@@ -56,19 +57,18 @@ static void raise_limits(const struct private_host *h, const struct body *b)
 	}
 }
 
-/* The kernel's own call: glibc's refuses the two signals that it keeps for itself. */
+/* As in a child of fork, after exec too; all others are at their default. */
 static void ignore_signals(uint64_t set)
 {
-	struct {
+	const struct {
 		void (*handler)(int);
 		unsigned long flags;
 		void *restorer;
 		uint64_t mask;
 	} ignore = {.handler = SIG_IGN};
 
-	for (int sig = 1; set && sig <= 64; sig++)
-		if ((set >> (sig - 1) & 1) && sig != SIGKILL && sig != SIGSTOP)
-			syscall(SYS_rt_sigaction, sig, &ignore, NULL, 8);
+	for (; set; set &= set - 1)
+		syscall(SYS_rt_sigaction, __builtin_ctzll(set) + 1, &ignore, NULL, 8);
 }
 
 static void say_ready(const struct private_child *c)
@@ -94,7 +94,6 @@ _Noreturn void private_child_run(const struct private_host *h, struct private_ch
 {
 	static struct body body; /* too large for a stack that may have been limited */
 	struct body_error failed;
-	uint64_t mask;
 	int r;
 
 	/* With a copy of it here the application would not see the end of a host that dies now. */
@@ -109,13 +108,12 @@ _Noreturn void private_child_run(const struct private_host *h, struct private_ch
 		if (r < 0)
 			die_at(c->body, STEP_NOFORK, r);
 	}
-	ignore_signals(message_u64(&body.message, REC_SIGIGNORE));
+	ignore_signals(body.sigignore);
 	/*
 	 * Everything is blocked up to here: a signal to the process group ends what the
 	 * application knows to be running, as it would between fork and exec.
 	 */
 	say_ready(c);
-	mask = body.sigmask;
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &body.sigmask, NULL, 8);
 	die_at(c->body, STEP_EXEC, body_execute(&body));
 }

@@ -19,6 +19,7 @@
 #include "wire/channel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -63,12 +64,13 @@ static void reply(const struct private_host *h, struct frame *f, int fd)
 {
 	int r;
 
-	while ((r = channel_send_frame(PRIVATE_CHANNEL_FD, f, &fd, fd >= 0 ? 1 : 0,
-				       MSG_DONTWAIT)) < 0) {
+	while ((r = channel_send_frame(PRIVATE_CHANNEL_FD, f, &fd, fd >= 0 ? 1 : 0, MSG_DONTWAIT)) <
+	       0) {
 		if (r == -EAGAIN)
 			await(h, POLLOUT, -1); /* the application reads when it likes to */
 		else if (r == -ETOOMANYREFS)
-			await(h, 0, 1); /* the user's descriptors in flight: nothing tells of room */
+			await(h, 0,
+			      1); /* the user's descriptors in flight: nothing tells of room */
 		else
 			_exit(0);
 	}
@@ -177,8 +179,8 @@ static void reply_started(const struct private_host *h, uint32_t id, const struc
 static pid_t clone_beside(int *ret_pidfd)
 {
 	int pidfd = -1;
-	long pid = syscall(SYS_clone, CLONE_PARENT | CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL,
-			   NULL);
+	long pid =
+		syscall(SYS_clone, CLONE_PARENT | CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, NULL);
 
 	if (pid < 0)
 		return -errno;
@@ -206,7 +208,8 @@ static void serve_spawn(struct private_host *h, const struct message *m, struct 
 	pid = clone_beside(&pidfd);
 	if (pid == 0)
 		private_child_run(h, &child);
-	fd_close(child.body); /* else the application would not see that the copy became a program */
+	fd_close(
+		child.body); /* else the application would not see that the copy became a program */
 	if (pid < 0) {
 		reply_not_cloned(h, m->id, pid);
 		return;
@@ -232,7 +235,8 @@ static void serve(struct private_host *h, const struct message *m, struct fds *f
 	case MSG_RELEASE:
 		break;
 	default:
-		reply_error(h, m->id, -EOPNOTSUPP, STEP_REQUEST, "a private host has no such thing");
+		reply_error(h, m->id, -EOPNOTSUPP, STEP_REQUEST,
+			    "a private host has no such thing");
 		break;
 	}
 }
@@ -254,7 +258,8 @@ _Noreturn static void run(struct private_host *h)
 			continue;
 		}
 		if (n == -EMFILE && state == STATE_OPEN) {
-			reply_not_cloned(h, get_u32(buf + 8), -EMFILE); /* its body socket is lost */
+			reply_not_cloned(h, get_u32(buf + 8),
+					 -EMFILE); /* its body socket is lost */
 			continue;
 		}
 		if (n <= 0 || message_decode(buf, (size_t)n, PEER_CLIENT, PEER_BROKER, state, fds.n,
@@ -294,6 +299,10 @@ static void prepare(struct private_host *h)
 	close(2);
 	syscall(SYS_close_range, PRIVATE_CHANNEL_FD + 1, ~0u, 0);
 	fd_set_cloexec(PRIVATE_CHANNEL_FD, 1);
+	/* Something that exec closes in their place: what comes over the channel need not be moved
+	 * out of it. */
+	for (int fd = 0; fd <= 2; fd++)
+		open("/", O_PATH | O_CLOEXEC);
 	h->parent = fd_above_stdio(pidfd_open_pid(getppid()));
 	default_signals();
 	for (int i = 0; i < RLIM_NLIMITS; i++)

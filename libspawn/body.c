@@ -169,21 +169,21 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	const char *argv0 = request_argv0(r), *search;
 	_cleanup_free_ uint8_t *data = NULL;
 	struct strings env = {0};
-	mode_t mask = r->umask;
+	mode_t mask;
 	uint64_t ignored;
 	struct frame f;
 	size_t size;
 	int rc;
 
-	if (r->umask_given) {
+	rc = caller_status(&mask, &ignored);
+	if (rc < 0 && !r->umask_given)
+		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
+				   "cannot read the umask from /proc/thread-self/status%s",
+				   rc == -ENOENT ? " (give one in the request)" : "");
+	if (rc < 0)
 		ignored = caller_ignored();
-	} else {
-		rc = caller_status(&mask, &ignored);
-		if (rc < 0)
-			return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
-					   "cannot read the umask from /proc/thread-self/status%s",
-					   rc == -ENOENT ? " (give one in the request)" : "");
-	}
+	if (r->umask_given)
+		mask = r->umask;
 	rc = request_environment(r, &env);
 	if (rc == -ENOMEM)
 		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make the request");
@@ -385,7 +385,7 @@ int body_error(const struct body *body, const struct spawn_request *r, struct sp
 	int code = body->code > 0 && body->code < 4096 ? -(int)body->code : -EPROTO;
 
 	if (body->step == STEP_EXEC)
-		return program_error(body, r, code, err);
+		return program_error(r, code, err);
 	if (r && body->step == STEP_CHDIR && r->chdir)
 		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step,
 				   "cannot change directory to '%s'", r->chdir);

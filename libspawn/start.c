@@ -116,7 +116,9 @@ static int ask(struct connection *c, struct call *call, const struct spawn_reque
 	call->id = call_number(c);
 	frame_begin(&f, buf, sizeof(buf), MSG_SPAWN, call->id);
 	frame_string(&f, REC_TEMPLATE, request->template_name);
-	frame_u32(&f, REC_FLAGS, request->kill_with_caller ? FLAG_KILL_WITH_CALLER : 0);
+	frame_u32(&f, REC_FLAGS,
+		  (request->kill_with_caller ? FLAG_KILL_WITH_CALLER : 0) |
+			  (request_has_program(request) ? FLAG_PROGRAM : 0));
 	if (request->nofork_given)
 		frame_u32(&f, REC_NOFORK, request->nofork);
 	if (request->deadline_given) {

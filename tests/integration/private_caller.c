@@ -180,7 +180,7 @@ void complete(struct spawn_proc *proc, const struct spawn_error *err, void *user
 	}
 }
 
-static void dispatch_once(struct spawn_client *client)
+void dispatch_once(struct spawn_client *client)
 {
 	struct pollfd p = {.fd = spawn_client_fd(client), .events = POLLIN};
 	int r;

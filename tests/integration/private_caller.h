@@ -65,6 +65,8 @@ struct completion {
 	char message[512];
 };
 void complete(struct spawn_proc *proc, const struct spawn_error *err, void *user);
+/* Waits until there is something to dispatch. */
+void dispatch_once(struct spawn_client *client);
 /* Dispatches until the last of n is complete. */
 void await_completions(struct spawn_client *client, const struct completion *all, size_t n);
 /* As spawn_submit(), and dispatches whenever it is asked to try again. */

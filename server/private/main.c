@@ -212,8 +212,8 @@ static void serve_spawn(struct private_host *h, const struct message *m, struct 
 	pid = clone_beside(&pidfd);
 	if (pid == 0)
 		private_child_run(h, &child);
-	fd_close(
-		child.body); /* else the application would not see that the copy became a program */
+	/* Else the application would not see that the copy has become a program. */
+	fd_close(child.body);
 	if (pid < 0) {
 		reply_not_cloned(h, m->id, pid);
 		return;

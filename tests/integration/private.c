@@ -21,10 +21,10 @@ static void run(const struct server *server, const char *name)
 	tool_end_free(&end);
 }
 
-#define SCENARIO(theme, name)            \
-	Test(theme, name, .timeout = 90) \
-	{                                \
-		run(NULL, #name);        \
+#define SCENARIO(theme, name)             \
+	Test(theme, name, .timeout = 240) \
+	{                                 \
+		run(NULL, #name);         \
 	}
 
 /* clang-format off */
@@ -81,7 +81,7 @@ static void stop_server(void)
 	server_stop(&server);
 }
 
-TestSuite(server, .init = start_server, .fini = stop_server, .timeout = 90);
+TestSuite(server, .init = start_server, .fini = stop_server, .timeout = 240);
 
 Test(server, beside_a_server)
 {

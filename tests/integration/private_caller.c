@@ -14,6 +14,12 @@
 
 #define PATIENCE_S 60
 
+void progress(void)
+{
+	alarm(PATIENCE_S); /* by default it ends the process */
+	CHECK(write(1, ".", 1) == 1, "write");
+}
+
 struct spawn_client *own_client(void)
 {
 	struct spawn_client *client;

@@ -24,6 +24,10 @@
 			exit(1);                                                                \
 		}                                                                               \
 	} while (0)
+/* The scenario goes on: gives it its time anew. */
+void progress(void);
+/* The end of one that has become another user: no look for leaks, which needs ptrace(2). */
+#define END_AS_OTHER_USER _exit(0)
 #define SKIP(why)                                      \
 	do {                                           \
 		fprintf(stderr, "skipped: %s\n", why); \

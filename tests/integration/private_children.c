@@ -567,8 +567,14 @@ static void beside_a_server(void)
 		CHECK(waitpid(spawn_proc_pid(c[1].proc), NULL, WNOHANG) < 0, "theirs is ours");
 		spawn_proc_free(c[0].proc);
 		spawn_proc_free(c[1].proc);
-		if (i == 0) /* the descriptor is another after this */
-			CHECK(kill(host_of(getpid()), SIGKILL) == 0, "kill");
+		if (i == 0) { /* the descriptor is another after this */
+			pid_t host = host_of(getpid());
+
+			/* Over, or it might still be sent the next one: that would be lost with it.
+			 */
+			CHECK(kill(host, SIGKILL) == 0, "kill");
+			wait_status(host);
+		}
 	}
 	spawn_request_free(ours);
 	ours = shell("echo $PPID");

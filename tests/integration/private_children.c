@@ -231,7 +231,7 @@ static void attributes_as_fork_and_exec(void)
 	expect_like_fork_and_exec(client, "limits");
 	if (getuid() == 0) {
 		setrlimit(RLIMIT_CORE, &(struct rlimit){3000, 4000});
-		limit.rlim_max += 10;
+		limit.rlim_max += 10; /* where root may */
 		setrlimit(RLIMIT_NOFILE, &limit);
 		expect_like_fork_and_exec(client, "hard limits that were raised");
 	}
@@ -266,6 +266,29 @@ static void descriptors_are_those_asked_for(void)
 	/* One of them is the shell's own, of the directory that it lists: the lowest that is free.
 	 */
 	CHECK(strcmp(text, "0 1 2 3 4 7\n") == 0, "%s", text);
+	free(text);
+	spawn_client_close(client);
+}
+
+/* More than fit beside each other and their targets, for a moment, within the caller's soft limit.
+ */
+static void many_descriptors_within_a_small_limit(void)
+{
+	struct spawn_client *client;
+	struct spawn_request *request = shell("cd /proc/self/fd && set -- * && echo $#");
+	struct rlimit limit;
+	char *text;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_max < 1024)
+		SKIP("a small hard limit");
+	limit.rlim_cur = 256;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	client = own_client();
+	for (int target = 50; target < 250; target++)
+		spawn_request_fd(request, 0, target);
+	text = output_of(client, request);
+	CHECK(strtol(text, NULL, 10) >= 203, "%s", text);
 	free(text);
 	spawn_client_close(client);
 }
@@ -599,6 +622,7 @@ const struct scenario children_scenarios[] = {
 	{"terminal_is_the_callers", terminal_is_the_callers},
 	{"attributes_as_fork_and_exec", attributes_as_fork_and_exec},
 	{"descriptors_are_those_asked_for", descriptors_are_those_asked_for},
+	{"many_descriptors_within_a_small_limit", many_descriptors_within_a_small_limit},
 	{"large_environment_arrives", large_environment_arrives},
 	{"failed_start_leaves_no_zombie", failed_start_leaves_no_zombie},
 	{"submitted_failure_is_in_the_record", submitted_failure_is_in_the_record},

@@ -197,6 +197,7 @@ static void forked_child_has_a_host_of_its_own(void)
 	child = fork();
 	CHECK(child >= 0, "fork");
 	if (child == 0) {
+		int before = count_fds();
 		struct spawn_exit *end;
 		char *text = output_of(client, shell("echo $PPID"));
 
@@ -206,6 +207,8 @@ static void forked_child_has_a_host_of_its_own(void)
 		spawn_proc_free(proc);
 		spawn_client_close(client);
 		CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD, "a process is left");
+		/* Copies of the parent's: the channel twice, its host's pidfd, and the proc's. */
+		CHECK(count_fds() == before - 4, "%d descriptors, %d before", count_fds(), before);
 		_exit(0);
 	}
 	CHECK(wait_status(child) == 0, "the child");

@@ -14,6 +14,8 @@
 
 #define PATIENCE_S 60
 
+bool is_other_user;
+
 void progress(void)
 {
 	alarm(PATIENCE_S); /* by default it ends the process */
@@ -226,6 +228,8 @@ static int run(int argc, char **argv)
 			if (strcmp(s->name, argv[1]) != 0)
 				continue;
 			s->run();
+			if (is_other_user)
+				_exit(0);
 			return 0;
 		}
 	}

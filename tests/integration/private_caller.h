@@ -8,6 +8,7 @@
 
 #include <libspawn.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/types.h>
@@ -26,8 +27,8 @@
 	} while (0)
 /* The scenario goes on: gives it its time anew. */
 void progress(void);
-/* The end of one that has become another user: no look for leaks, which needs ptrace(2). */
-#define END_AS_OTHER_USER _exit(0)
+/* The scenario has become another user: no look for leaks at its end, which needs ptrace(2). */
+extern bool is_other_user;
 #define SKIP(why)                                      \
 	do {                                           \
 		fprintf(stderr, "skipped: %s\n", why); \

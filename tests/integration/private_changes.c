@@ -144,7 +144,7 @@ static void credentials(void)
 	expect_id(client, "-ru", "65534\n");
 	spawn_client_close(client);
 	CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD, "something is left");
-	END_AS_OTHER_USER;
+	is_other_user = true;
 }
 
 static void namespaces(void)
@@ -213,7 +213,7 @@ static void limit_of_processes(void)
 	CHECK(r == -EAGAIN && strstr(err.message, "RLIMIT_NPROC"), "%d %s", r, err.message);
 	spawn_request_free(request);
 	spawn_client_close(client);
-	END_AS_OTHER_USER;
+	is_other_user = true;
 }
 
 const struct scenario changes_scenarios[] = {

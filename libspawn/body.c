@@ -30,8 +30,10 @@ struct passing {
 	size_t n; /* of those behind slot 0 */
 	uint32_t target[WIRE_USER_FDS];
 	size_t n_targets;
-	int cwd;      /* owned; -1: none */
-	bool program; /* one of them, behind cwd */
+	int cwd;	     /* owned; -1: none */
+	bool program;	     /* one of them, behind cwd */
+	int socket;	     /* of the pair, made for this */
+	struct identity *as; /* NULL: of no interest */
 };
 
 static bool is_asked_for(const struct spawn_request *r, int target)
@@ -162,6 +164,18 @@ static int encode_limits(struct frame *f)
 	return 0;
 }
 
+/* Of a caller whose own child it will be, who is looked at anyway: as in a child of fork. */
+static int look_at_caller(const struct passing *p, mode_t *ret_umask, uint64_t *ret_sigmask,
+			  uint64_t *ret_ignored)
+{
+	int r = identity_look(p->as, p->socket, ret_umask, ret_ignored);
+
+	*ret_sigmask = caller_sigmask();
+	if (r < 0)
+		*ret_ignored = caller_ignored();
+	return r;
+}
+
 /* The length of the body in *ret_data (to be freed), or a negative errno. */
 static int encode(const struct spawn_request *r, const struct passing *p, uint8_t **ret_data,
 		  struct spawn_error *err)
@@ -169,21 +183,27 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	const char *argv0 = request_argv0(r), *search;
 	_cleanup_free_ uint8_t *data = NULL;
 	struct strings env = {0};
-	mode_t mask = r->umask;
-	uint64_t sigmask;
+	mode_t mask = 0;
+	uint64_t sigmask, ignored = 0;
 	struct frame f;
 	size_t size;
 	int rc;
 
-	if (r->umask_given) {
-		sigmask = caller_sigmask();
-	} else {
+	rc = 0;
+	if (p->as)
+		rc = look_at_caller(p, &mask, &sigmask, &ignored);
+	else if (!r->umask_given)
 		rc = caller_masks(&mask, &sigmask);
-		if (rc < 0)
-			return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
-					   "cannot read the umask from /proc/thread-self/status%s",
-					   rc == -ENOENT ? " (give one in the request)" : "");
-	}
+	else
+		sigmask = caller_sigmask();
+	if (rc < 0 && !r->umask_given)
+		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
+				   "cannot read the umask from /proc/thread-self/status%s",
+				   rc == -ENOENT ? " (give one in the request)" : "");
+	if (r->umask_given)
+		mask = r->umask;
+	if (r->ignored_given)
+		ignored = r->ignored;
 	rc = request_environment(r, &env);
 	if (rc == -ENOMEM)
 		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make the request");
@@ -215,8 +235,8 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 		frame_string(&f, REC_CHDIR, r->chdir);
 	frame_u32(&f, REC_UMASK, (uint32_t)mask);
 	frame_u64(&f, REC_SIGMASK, sigmask);
-	if (r->ignored)
-		frame_u64(&f, REC_SIGIGNORE, r->ignored);
+	if (ignored)
+		frame_u64(&f, REC_SIGIGNORE, ignored);
 	for (size_t i = 0; i < p->n_targets; i++)
 		frame_u32(&f, REC_FD, p->target[i]);
 	encode_opens(&f, r);
@@ -265,27 +285,25 @@ static int send_error(const struct spawn_request *r, int code, struct spawn_erro
 	return error_errno(err, code, SPAWN_ORIGIN_CLIENT, STEP_SEND, "queue the request");
 }
 
-int body_open(struct body *body, const struct spawn_request *request, int *ret_leaf_fd,
-	      struct spawn_error *err)
+int body_open(struct body *body, const struct spawn_request *request, struct identity *ret_as,
+	      int *ret_leaf_fd, struct spawn_error *err)
 {
-	struct passing p = {.cwd = -1};
+	struct passing p = {.cwd = -1, .as = ret_as};
 	_cleanup_close_ int ours = -1, leaf = -1;
 	_cleanup_free_ uint8_t *data = NULL;
 	int pair[2], len, rc;
 
+	rc = channel_pair(pair);
+	if (rc < 0)
+		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make a socket pair");
+	p.socket = ours = pair[0];
+	leaf = pair[1];
 	rc = collect_fds(&p, request, err);
 	len = rc < 0 ? rc : encode(request, &p, &data, err);
 	if (len < 0) {
 		fd_close(p.cwd);
 		return len;
 	}
-	rc = channel_pair(pair);
-	if (rc < 0) {
-		fd_close(p.cwd);
-		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make a socket pair");
-	}
-	ours = pair[0];
-	leaf = pair[1];
 	rc = -EMSGSIZE;
 	if (len <= WIRE_INLINE_MAX)
 		rc = channel_send(ours, data, (size_t)len, p.fd + 1, p.n, MSG_DONTWAIT);
@@ -310,6 +328,7 @@ static void note(struct body *body, const struct message *m)
 	const uint8_t *bytes;
 	size_t len;
 
+	body->pid = (pid_t)message_u32(m, REC_PID);
 	if (m->type == MSG_READY) {
 		bytes = message_bytes(m, REC_TOKEN, &len);
 		memcpy(body->token, bytes, sizeof(body->token));

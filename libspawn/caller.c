@@ -109,3 +109,18 @@ uint64_t caller_sigmask(void)
 {
 	return change_sigmask(NULL);
 }
+
+uint64_t caller_ignored(void)
+{
+	uint64_t ignored = 0;
+
+	for (int sig = 1; sig <= 64; sig++) {
+		struct sigaction now;
+
+		/* glibc says no for its own, which nobody can ignore. */
+		if (sigaction(sig, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
+		    now.sa_handler == SIG_IGN)
+			ignored |= 1ull << (sig - 1);
+	}
+	return ignored;
+}

@@ -303,6 +303,7 @@ int spawn_request_open(struct spawn_request *r, int target, const char *path, in
 int spawn_request_ignore(struct spawn_request *r, const sigset_t *signals)
 {
 	r->ignored = 0;
+	r->ignored_given = true;
 	for (int sig = 1; sig <= 64; sig++)
 		if (sigismember(signals, sig) == 1)
 			r->ignored |= 1ull << (sig - 1);
@@ -326,6 +327,15 @@ int spawn_request_nofork(struct spawn_request *r, enum spawn_nofork level)
 		return MISTAKE(r, -EINVAL, "%d is no level of no-fork", (int)level);
 	r->nofork = (uint32_t)level;
 	r->nofork_given = true;
+	return 0;
+}
+
+int spawn_request_owner(struct spawn_request *r, enum spawn_owner owner)
+{
+	if (owner != SPAWN_OWNER_SERVER && owner != SPAWN_OWNER_CALLER)
+		return MISTAKE(r, -EINVAL, "%d is no owner of a child", (int)owner);
+	r->owner = owner;
+	r->owner_given = true;
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 /* How long the outcome of a request is looked for when the connection was lost: by a thread that
  * waits for just that, and by one that has others to serve. */
@@ -20,23 +21,79 @@
 #define LOST_MS	       10000
 #define LOST_SUBMIT_MS 1000
 
+static int refuse(struct spawn_error *err, int code, const char *why)
+{
+	return error_set(err, code, SPAWN_ORIGIN_CLIENT, STEP_OWNER, "%s", why);
+}
+
+/* What a child of the caller's cannot have. */
+static int check_own(const struct spawn_request *r, bool has_server, struct spawn_error *err)
+{
+	if (strcmp(r->template_name, "exec") != 0)
+		return error_set(
+			err, has_server ? -EINVAL : -ENOTCONN, SPAWN_ORIGIN_CLIENT, STEP_OWNER,
+			has_server ? "a leaf of template \"%s\" is the server's child: leave "
+				     "SPAWN_OWNER_CALLER out, or name a program instead"
+				   : "template \"%s\" is a server's, and a client of "
+				     "spawn_private_open() has none: use spawn_client_open()",
+			r->template_name);
+	if (!request_has_program(r))
+		return refuse(err, -EINVAL,
+			      "a child of the caller's needs a program: spawn_request_program(), "
+			      "_path_search() or _program_fd()");
+	if (r->kill_with_caller)
+		return refuse(
+			err, -EOPNOTSUPP,
+			"kill_with_caller is a server's work: a child of the caller's lives on "
+			"as after fork; leave SPAWN_OWNER_CALLER out, or use prctl(2) "
+			"PR_SET_PDEATHSIG in the program");
+	if (r->deadline_given)
+		return refuse(
+			err, -EOPNOTSUPP,
+			"a deadline is a server's work: for a child of the caller's, wait with a "
+			"timeout and use spawn_proc_kill()");
+	return 0;
+}
+
+/* To whom it goes. A reference. */
+static int choose(struct spawn_client *client, const struct spawn_request *r,
+		  struct connection **ret, struct spawn_error *err)
+{
+	bool has_server = !atomic_load(&client->connection)->is_private;
+	enum spawn_owner owner = r->owner_given ? r->owner
+				 : has_server	? SPAWN_OWNER_SERVER
+						: SPAWN_OWNER_CALLER;
+	int rc;
+
+	if (r->error.code) {
+		if (err)
+			*err = r->error;
+		return r->error.code;
+	}
+	if (owner == SPAWN_OWNER_CALLER) {
+		rc = check_own(r, has_server, err);
+		return rc < 0 ? rc : client_enter_private(client, ret, err);
+	}
+	if (!has_server)
+		return refuse(err, -ENOTCONN,
+			      "SPAWN_OWNER_SERVER needs a server, and a client of "
+			      "spawn_private_open() has none: use spawn_client_open()");
+	return client_enter(client, ret, err);
+}
+
 /* Makes all that can fail before the server is asked. */
 static int prepare(struct connection *c, const struct spawn_request *request, uint64_t requested,
-		   struct spawn_proc **ret, int *ret_leaf_fd, struct spawn_error *err)
+		   struct identity *ret_as, struct spawn_proc **ret, int *ret_leaf_fd,
+		   struct spawn_error *err)
 {
 	struct spawn_proc *p;
 	int r;
 
-	if (request->error.code) {
-		if (err)
-			*err = request->error;
-		return request->error.code;
-	}
 	p = proc_new(c);
 	if (!p)
 		return error_errno(err, -ENOMEM, SPAWN_ORIGIN_CLIENT, STEP_REQUEST, "start");
 	p->timing.requested = requested;
-	r = body_open(&p->body, request, ret_leaf_fd, err);
+	r = body_open(&p->body, request, c->is_private ? ret_as : NULL, ret_leaf_fd, err);
 	if (r < 0) {
 		spawn_proc_free(p);
 		return r;
@@ -47,7 +104,7 @@ static int prepare(struct connection *c, const struct spawn_request *request, ui
 
 /* With the lock; once it returns 0 the call is in flight. */
 static int ask(struct connection *c, struct call *call, const struct spawn_request *request,
-	       int leaf_fd, struct spawn_error *err)
+	       const struct identity *as, int leaf_fd, struct spawn_error *err)
 {
 	uint8_t buf[256];
 	struct frame f;
@@ -65,7 +122,8 @@ static int ask(struct connection *c, struct call *call, const struct spawn_reque
 		frame_u64(&f, REC_DEADLINE, request->deadline_ms);
 		frame_u64(&f, REC_GRACE, request->grace_ms);
 	}
-	r = connection_send_anew(c, &f, leaf_fd, call->kind == CALL_SPAWN, err);
+	r = connection_send_anew(c, &f, leaf_fd, call->kind == CALL_SPAWN,
+				 c->is_private ? as : NULL, err);
 	if (r == 0)
 		call_add(c, call);
 	return r;
@@ -96,6 +154,39 @@ static int take(struct connection *c, struct spawn_proc *p, uint64_t deadline)
 	return r;
 }
 
+/*
+ * The child itself says its pid; the private host that made it cannot any more. That it is, or was,
+ * a child of this process is made sure of.
+ */
+static int adopt(struct connection *c, struct spawn_proc *p)
+{
+	_cleanup_close_ int pidfd = -1;
+	siginfo_t info;
+
+	if (p->body.pid <= 0 || p->pidfd >= 0)
+		return p->pidfd >= 0 ? 0 : -EINPROGRESS;
+	pidfd = fd_above_stdio(pidfd_open_pid(p->body.pid));
+	if (pidfd < 0 || waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return -EINPROGRESS;
+	connection_lock(c);
+	proc_own(c, p, p->body.pid, take_fd(&pidfd));
+	p->timing.started = clock_now();
+	connection_unlock(c);
+	return 0;
+}
+
+/* A child of this process that has failed, or ended, before it was what was asked for: nobody else
+ * knows of it, so nobody else shall have to reap it. */
+static void bury(struct connection *c, struct spawn_proc *p)
+{
+	struct exit_record record;
+
+	if (p->state != PROC_OWN || (!p->body.failed && (p->body.ready || !p->body.over)))
+		return;
+	if (adopt(c, p) == 0)
+		proc_reap(p, true, &record);
+}
+
 /* The answer was lost: the leaf itself says whether it runs. Without the lock. */
 static int decide(struct connection *c, const struct call *call, struct spawn_request *request,
 		  uint64_t deadline, struct spawn_error *err)
@@ -110,7 +201,7 @@ static int decide(struct connection *c, const struct call *call, struct spawn_re
 				 "the server was lost before the child was started: it does not "
 				 "run, try again");
 	if (p->body.ready)
-		r = take(c, p, deadline);
+		r = p->state == PROC_OWN ? adopt(c, p) : take(c, p, deadline);
 	if (r == 0)
 		return 0;
 	return error_set(err, -EINPROGRESS, SPAWN_ORIGIN_WIRE, STEP_TAKE,
@@ -140,7 +231,7 @@ static int confirm(struct spawn_proc *p, struct spawn_request *request, struct s
 		return body_error(&p->body, request, err);
 	if (p->body.ready)
 		return 0;
-	if (p->body.over && never_launched(p))
+	if (p->body.over && p->state != PROC_OWN && never_launched(p))
 		return error_set(err, -ECONNRESET, SPAWN_ORIGIN_WIRE, STEP_START,
 				 "the leaf died before the request reached it: try again");
 	if (p->body.over)
@@ -152,12 +243,12 @@ static int confirm(struct spawn_proc *p, struct spawn_request *request, struct s
 }
 
 static int start(struct connection *c, struct spawn_request *request, struct call *call,
-		 int leaf_fd, struct spawn_error *err)
+		 const struct identity *as, int leaf_fd, struct spawn_error *err)
 {
 	int r;
 
 	connection_lock(c);
-	r = ask(c, call, request, leaf_fd, err);
+	r = ask(c, call, request, as, leaf_fd, err);
 	/* The leaf's end is the leaf's alone now: with a copy here its end of file would not come.
 	 */
 	fd_close(leaf_fd);
@@ -188,12 +279,14 @@ static int attempt(struct connection *c, struct spawn_request *request, uint64_t
 		   struct spawn_proc **ret, struct spawn_error *err)
 {
 	struct call call = {.kind = CALL_SPAWN};
-	int leaf_fd, r = prepare(c, request, requested, &call.proc, &leaf_fd, err);
+	struct identity as;
+	int leaf_fd, r = prepare(c, request, requested, &as, &call.proc, &leaf_fd, err);
 
 	if (r < 0)
 		return r;
-	r = start(c, request, &call, leaf_fd, err);
+	r = start(c, request, &call, &as, leaf_fd, err);
 	if (r < 0) {
+		bury(c, call.proc);
 		spawn_proc_free(call.proc);
 		return r;
 	}
@@ -212,7 +305,7 @@ int spawn_process(struct spawn_client *client, struct spawn_request *request,
 	_uncancellable_ cancel = cancel_off();
 	struct spawn_error why;
 	struct connection *c;
-	int r = client_enter(client, &c, err);
+	int r = choose(client, request, &c, err);
 
 	if (r < 0)
 		return r;
@@ -239,10 +332,11 @@ int spawn_submit(struct spawn_client *client, struct spawn_request *request,
 	uint64_t requested = clock_now();
 	_uncancellable_ cancel = cancel_off();
 	struct connection *c;
+	struct identity as;
 	struct call *call;
 	int r, leaf_fd = -1;
 
-	r = client_enter(client, &c, err);
+	r = choose(client, request, &c, err);
 	if (r < 0)
 		return r;
 	call = calloc(1, sizeof(*call));
@@ -253,10 +347,10 @@ int spawn_submit(struct spawn_client *client, struct spawn_request *request,
 	call->kind = CALL_SUBMIT;
 	call->on_started = on_started;
 	call->user = user;
-	r = prepare(c, request, requested, &call->proc, &leaf_fd, err);
+	r = prepare(c, request, requested, &as, &call->proc, &leaf_fd, err);
 	if (r == 0) {
 		connection_lock(c);
-		r = ask(c, call, request, leaf_fd, err);
+		r = ask(c, call, request, &as, leaf_fd, err);
 		/* Before the lock is let go: another thread may complete it from then on. */
 		if (r == 0 && ret_id)
 			*ret_id = call->id;
@@ -279,6 +373,7 @@ void start_complete(struct connection *c, struct call *call)
 	if (call->lost)
 		r = decide(c, call, NULL, clock_now() + LOST_SUBMIT_MS * NS_PER_MS, &err);
 	if (r < 0) {
+		bury(c, call->proc);
 		spawn_proc_free(call->proc);
 		call->on_started(NULL, &err, call->user);
 	} else {
@@ -294,8 +389,11 @@ int spawn_cancel(struct spawn_client *client, uint32_t id)
 	struct connection *c;
 	struct call *call;
 	struct frame f;
-	int r = client_enter(client, &c, NULL);
+	int r;
 
+	if (id & PRIVATE_IDS)
+		return -ENOENT; /* a private host hands to the child at once */
+	r = client_enter(client, &c, NULL);
 	if (r < 0)
 		return r;
 	connection_lock(c);

@@ -40,6 +40,7 @@ may_need server/spawnd 'libsystemd'
 may_need server/spawnd-broker 'libuv|libseccomp'
 may_need server/spawn-host 'none'
 may_need server/spawn-host-exec 'none'
+may_need server/spawn-private 'none'
 may_need server/spawnd-config 'libcjson'
 may_need client/spawn 'libspawn'
 may_need libspawn/libspawn.so 'none'
@@ -88,6 +89,7 @@ not_in 'config/|libspawn\.h|broker/|keeper/|host/' libspawn/wire
 not_in 'base/|wire/|config/|server/|libspawn-template\.h' client
 not_in 'wire/|libspawn\.h|keeper/|broker/|host/' config
 not_in 'keeper/|config/|uv\.h' server/host
+not_in 'keeper/|broker/|config/|uv\.h|libspawn\.h' server/private
 
 if [ "$failures" -gt 0 ]; then
 	exit 1

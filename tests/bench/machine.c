@@ -58,42 +58,54 @@ static void describe_program(const struct bench *b, const char *name, const char
 	report_fact(b->report, name, "%s: %s", base ? base + 1 : path, libraries);
 }
 
+static void read_line(const char *path, char *ret, size_t size)
+{
+	FILE *f = fopen(path, "re");
+
+	snprintf(ret, size, "not to be seen here");
+	if (f && fgets(ret, (int)size, f))
+		ret[strcspn(ret, "\n")] = '\0';
+	if (f)
+		fclose(f);
+}
+
 static void describe_cpu(const struct bench *b)
 {
 	FILE *f = fopen("/proc/cpuinfo", "re");
-	char line[512], *model = NULL;
+	char line[4096], model[256] = "unknown";
+	bool virtual = false;
 
-	while (f && fgets(line, sizeof(line), f))
-		if (strncmp(line, "model name", 10) == 0 && (model = strchr(line, ':')))
-			break;
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "model name : %255[^\n]", model) != 1 &&
+		    strncmp(line, "flags", 5) == 0)
+			virtual = strstr(line, " hypervisor");
+	}
 	if (f)
 		fclose(f);
-	report_fact(b->report, "cpu", "%ld × %.*s", sysconf(_SC_NPROCESSORS_ONLN),
-		    model ? (int)strcspn(model + 2, "\n") : 7, model ? model + 2 : "unknown");
+	report_fact(b->report, "cpu", "%ld × %s%s", sysconf(_SC_NPROCESSORS_ONLN), model,
+		    virtual ? " (a virtual machine)" : "");
 }
 
 void machine_describe(const struct bench *b)
 {
-	char host[4096], load[128] = "";
+	char host[4096], text[256];
 	struct utsname u;
-	FILE *f = fopen("/proc/loadavg", "re");
 
 	uname(&u);
-	if (f && fgets(load, sizeof(load), f))
-		load[strcspn(load, "\n")] = '\0';
-	if (f)
-		fclose(f);
 	puts("spawnd's bench");
 	report_fact(b->report, "kernel", "%s %s %s", u.sysname, u.release, u.machine);
 	describe_cpu(b);
 	report_fact(b->report, "memory", "%ld MiB",
 		    sysconf(_SC_PHYS_PAGES) / 256 * (sysconf(_SC_PAGESIZE) / 4096));
+	read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", text, sizeof(text));
+	report_fact(b->report, "governor", "%s", text);
+	read_line("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text));
+	report_fact(b->report, "huge pages", "%s (the touched memory has none)", text);
 	report_fact(b->report, "libc", "glibc %s", gnu_get_libc_version());
 	report_fact(b->report, "libspawn", "%s", spawn_version());
-	report_fact(b->report, "load", "%s (when the run began)", load);
 	report_fact(b->report, "pause", "%u ms of quiet in front of each single start",
 		    b->pause_ms);
-	report_fact(b->report, "seed", "%llu", (unsigned long long)b->seed);
+	report_fact(b->report, "pinned", "nothing, but for the stalls of a second thread");
 	for (int w = 0; w < WORKS; w++)
 		describe_program(b, work_name((enum work)w), work_cold(b, (enum work)w));
 	snprintf(host, sizeof(host), "%.*s/spawn-host", (int)(strrchr(b->spawnd, '/') - b->spawnd),

@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"Usage: bench --spawnd PROGRAM --templates DIR --directory DIR [--json FILE] [--data DIR]\n"
-	"             [--quick] [--rounds N] [--pause MS] [--seed N] [--only QUESTION]... [--load N]\n"
+	"Usage: bench --spawnd PROGRAM --templates DIR --directory DIR [--json FILE]\n"
+	"             [--markdown FILE] [--data DIR] [--quick | --smoke] [--runs N] [--rounds N]\n"
+	"             [--pause MS] [--seed N] [--only QUESTION]... [--load N]\n"
 	"Questions: start, rate, memory, blocked\n";
 
 static const struct {
@@ -48,6 +49,11 @@ void pause_for(unsigned ms)
 		;
 }
 
+unsigned bench_rounds(const struct bench *b, unsigned rounds, unsigned quick)
+{
+	return b->smoke ? 1 : b->rounds ? b->rounds : b->quick ? quick : rounds;
+}
+
 static bool parse_number(const char *s, unsigned long max, unsigned long *ret)
 {
 	char *end;
@@ -67,8 +73,8 @@ static bool choose(const char *name, bool chosen[QUESTIONS])
 
 struct arguments {
 	struct bench bench;
-	const char *json, *data;
-	unsigned long load;
+	const char *json, *markdown, *data;
+	unsigned long runs, load;
 	bool chosen[QUESTIONS], any;
 };
 
@@ -89,11 +95,18 @@ static bool take_option(struct arguments *a, int option, const char *value)
 	case 'j':
 		a->json = value;
 		return true;
+	case 'm':
+		a->markdown = value;
+		return true;
 	case 'a':
 		a->data = value;
 		return true;
 	case 'q':
 		return a->bench.quick = true;
+	case 'S':
+		return a->bench.quick = a->bench.smoke = true;
+	case 'n':
+		return parse_number(value, RUNS_MAX, &a->runs) && a->runs > 0;
 	case 'o':
 		return a->any = choose(value, a->chosen);
 	case 'r':
@@ -125,8 +138,11 @@ int main(int argc, char **argv)
 		{"templates", required_argument, NULL, 't'},
 		{"directory", required_argument, NULL, 'd'},
 		{"json", required_argument, NULL, 'j'},
+		{"markdown", required_argument, NULL, 'm'},
 		{"data", required_argument, NULL, 'a'},
 		{"quick", no_argument, NULL, 'q'},
+		{"smoke", no_argument, NULL, 'S'},
+		{"runs", required_argument, NULL, 'n'},
 		{"only", required_argument, NULL, 'o'},
 		{"rounds", required_argument, NULL, 'r'},
 		{"pause", required_argument, NULL, 'p'},
@@ -135,7 +151,7 @@ int main(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	/* A pool that is not low is refilled after 5 ms of quiet: it is done by then. */
-	struct arguments a = {.bench = {.pause_ms = 10, .seed = (uint64_t)time(NULL)}};
+	struct arguments a = {.bench = {.pause_ms = 10, .seed = (uint64_t)time(NULL)}, .runs = 1};
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	bool right = true;
 	int option;
@@ -148,16 +164,19 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	sigaction(SIGPIPE, &ignore, NULL); /* a caller that fails is told of in words */
-	random_seed(a.bench.seed);
 	if (a.load) {
 		load(&a.bench, (unsigned)a.load);
 		return 0;
 	}
-	a.bench.report = report_open(a.json, a.data);
+	a.bench.report = report_open(a.json, a.markdown, a.data);
 	machine_describe(&a.bench);
-	for (size_t i = 0; i < QUESTIONS; i++)
-		if (!a.any || a.chosen[i])
-			questions[i].ask(&a.bench);
+	for (unsigned long run = 0; run < a.runs; run++) {
+		random_seed(a.bench.seed + run);
+		report_run(a.bench.report, a.bench.seed + run);
+		for (size_t i = 0; i < QUESTIONS; i++)
+			if (!a.any || a.chosen[i])
+				questions[i].ask(&a.bench);
+	}
 	report_close(a.bench.report);
 	return fflush(stdout) == 0 ? 0 : 1;
 }

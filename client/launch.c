@@ -17,12 +17,17 @@
 
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT, SIGTSTP};
 
-static void request_fill(struct spawn_request *request, const struct options *o)
+/* program: the first of the arguments is one. Errors are latched in the request and told at the
+ * start. */
+static void request_fill(struct spawn_request *request, const struct options *o, bool program)
 {
 	static const char *const no_environment[] = {NULL};
+	size_t first = program && o->n_args > 0;
 
-	/* Errors are latched in the request and told at the start. */
-	spawn_request_args(request, o->n_args, (const char *const *)o->args);
+	/* As env(1): in the PATH that the program gets. */
+	if (first)
+		spawn_request_path_search(request, o->args[0], SPAWN_PATH_CHILD);
+	spawn_request_args(request, o->n_args - first, (const char *const *)o->args + first);
 	if (o->argv0)
 		spawn_request_argv0(request, o->argv0);
 	if (o->chdir)
@@ -127,23 +132,59 @@ static int attend(struct spawn_proc *proc, int signals)
 	}
 }
 
+/* What was started, as the user named it. */
+static const char *name_of(const struct options *o)
+{
+	return o->template_name ? o->template_name : o->args[0];
+}
+
+/* As env(1) and the shells have it. */
+static int failure_status(int code, const char *step)
+{
+	if (strcmp(step, "exec") != 0)
+		return EXIT_SPAWN_FAILED;
+	return code == -ENOENT || code == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}
+
+/* A filter outlives exec: what a program did not promise itself is a riddle to who reads its
+ * errors. */
+static void hint_at_nofork(const struct spawn_exit *end, const struct options *o)
+{
+	const char *held = spawn_exit_nofork(end);
+
+	if (spawn_exit_status(end) == 0 || !strstr(held, "seccomp"))
+		return;
+	if (o->has_nofork)
+		fprintf(stderr,
+			"spawn: %s failed under --nofork, %s: neither it nor any program that it starts "
+			"can fork; without --nofork they can\n",
+			name_of(o), held);
+	else
+		fprintf(stderr,
+			"spawn: %s failed under the template's no-fork, %s: neither it nor any program "
+			"that it starts can fork; --nofork=off asks for less\n",
+			name_of(o), held);
+}
+
 /* Ends as the leaf did, so that the caller's shell sees what it would have seen of the leaf. */
-static int end_as(const struct spawn_exit *end, const char *template_name)
+static int end_as(const struct spawn_exit *end, const struct options *o, bool program)
 {
 	const char *step = "";
 	int r = spawn_exit_start_error(end, &step), sig;
 
 	if (r < 0) {
-		fprintf(stderr, "spawn: %s did not start: %s: %s\n", template_name, step,
+		fprintf(stderr, "spawn: %s did not start: %s: %s\n", name_of(o), step,
 			strerror(-r));
-		return EXIT_SPAWN_FAILED;
+		return failure_status(r, step);
 	}
 	if (!spawn_exit_known(end)) {
 		fprintf(stderr,
 			"spawn: the server was lost and with it the exit status of %s: unknown\n",
-			template_name);
+			name_of(o));
 		return EXIT_SPAWN_FAILED;
 	}
+	if (program)
+		hint_at_nofork(end, o);
 	sig = spawn_exit_signal(end);
 	if (sig == 0)
 		return spawn_exit_status(end);
@@ -154,7 +195,7 @@ static int end_as(const struct spawn_exit *end, const char *template_name)
 	return 128 + sig;
 }
 
-static int wait_for(struct spawn_proc *proc, const struct options *o)
+static int wait_for(struct spawn_proc *proc, const struct options *o, bool program)
 {
 	struct spawn_exit *end = NULL;
 	int status, r, signals = signals_open();
@@ -164,43 +205,73 @@ static int wait_for(struct spawn_proc *proc, const struct options *o)
 		fprintf(stderr, "spawn: cannot pass signals on: %s\n", strerror(-r));
 	r = spawn_proc_wait(proc, r < 0 ? -1 : RECORD_TIMEOUT_MS, &end);
 	if (r < 0) {
-		fprintf(stderr, "spawn: cannot learn how %s ended: %s\n", o->template_name,
-			strerror(-r));
+		fprintf(stderr, "spawn: cannot learn how %s ended: %s\n", name_of(o), strerror(-r));
 		return EXIT_SPAWN_FAILED;
 	}
 	if (o->timing)
-		timing_print(proc, end, o->template_name, o->json);
-	status = end_as(end, o->template_name);
+		timing_print(proc, end, name_of(o), o->json);
+	status = end_as(end, o, program);
 	spawn_exit_free(end);
 	return status;
 }
 
-int launch(const struct options *o)
+static int start(struct spawn_client *client, const struct options *o, bool program,
+		 struct spawn_proc **ret, struct spawn_error *err)
 {
-	struct spawn_client *client = NULL;
 	struct spawn_request *request = spawn_request_new(o->template_name);
-	struct spawn_proc *proc = NULL;
-	struct spawn_error err = {0};
-	int status = EXIT_SPAWN_FAILED;
+	int r;
 
 	if (!request) {
-		fputs("spawn: out of memory\n", stderr);
-		return status;
+		snprintf(err->message, sizeof(err->message), "out of memory");
+		return -ENOMEM;
 	}
-	request_fill(request, o);
-	if (spawn_client_open(&client, o->socket, &err) < 0 ||
-	    spawn_process(client, request, &proc, &err) < 0) {
+	request_fill(request, o, program);
+	r = spawn_process(client, request, ret, err);
+	spawn_request_free(request);
+	return r;
+}
+
+/* *program: whether the first argument is one. For a template that was named only the server knows:
+ * one that executes programs refuses a request without, as nothing else does. */
+static int start_either(struct spawn_client *client, const struct options *o, bool *program,
+			struct spawn_proc **ret, struct spawn_error *err)
+{
+	int r;
+
+	*program = !o->template_name;
+	r = start(client, o, *program, ret, err);
+	if (r != -EINVAL || *program || o->n_args == 0 || strcmp(err->step, "exec") != 0)
+		return r;
+	*program = true;
+	return start(client, o, true, ret, err);
+}
+
+int launch(const struct options *o)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct spawn_client *client = NULL;
+	struct spawn_proc *proc = NULL;
+	struct spawn_error err = {.step = ""};
+	int status = EXIT_SPAWN_FAILED, r;
+	bool program = false;
+
+	r = spawn_client_open(&client, o->socket, &err);
+	if (r >= 0)
+		r = start_either(client, o, &program, &proc, &err);
+	/* Not before: what this process ignores, the leaf ignores. */
+	sigaction(SIGPIPE, &ignore, NULL);
+	if (r < 0) {
 		fprintf(stderr, "spawn: %s\n", err.message);
+		status = failure_status(r, err.step);
 	} else if (o->detach) {
 		printf("%d\n", (int)spawn_proc_pid(proc));
 		if (o->timing)
-			timing_print(proc, NULL, o->template_name, o->json);
+			timing_print(proc, NULL, name_of(o), o->json);
 		status = 0;
 	} else {
-		status = wait_for(proc, o);
+		status = wait_for(proc, o, program);
 	}
 	spawn_proc_free(proc);
-	spawn_request_free(request);
 	spawn_client_close(client);
 	return status;
 }

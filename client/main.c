@@ -14,16 +14,17 @@
 #include <unistd.h>
 
 static const char help[] =
-	"Usage: spawn -t TEMPLATE [OPTION...] [--] [ARG...]   start a leaf, wait for it\n"
+	"Usage: spawn [OPTION...] -- PROGRAM [ARG...]         run a program, wait for it\n"
+	"       spawn -t TEMPLATE [OPTION...] [--] [ARG...]   or a leaf of a warm template\n"
 	"       spawn [-s PATH] status [--json]               its templates and leaves\n"
 	"       spawn [-s PATH] ping                          is the server there?\n"
 	"\n"
-	"  -t, --template NAME        what to start\n"
+	"  -t, --template NAME        what to start; else \"exec\", which runs programs\n"
 	"  -C, --chdir DIR            in this working directory\n"
 	"  -E, --setenv NAME=VALUE    with this in its environment (repeatable)\n"
 	"  -u, --unset NAME           without this variable (repeatable)\n"
 	"  -i, --ignore-environment   with what -E says alone\n"
-	"      --argv0 NAME           argv[0]; else the template's name\n"
+	"      --argv0 NAME           argv[0]; else the program, or the template's name\n"
 	"      --umask OCTAL          else this command's\n"
 	"      --nofork[=LEVEL]       promise off, copy (if bare) or process\n"
 	"      --timeout SECONDS      SIGTERM after so long (0.5 is fine) ...\n"
@@ -34,7 +35,8 @@ static const char help[] =
 	"      --help, --version\n"
 	"\n"
 	"Exit status: the leaf's; dead by signal N, this command dies of N too (128+N in\n"
-	"a shell); 125: spawn itself failed, and said why.\n";
+	"a shell); 127: no such program; 126: it cannot be executed; 125: spawn itself\n"
+	"failed, and said why.\n";
 
 /* A closed 0, 1 or 2 would become a socket of the library's and go to the leaf as its stdio. Open
  * them so that use fails as it would on a closed one. */
@@ -110,11 +112,12 @@ int main(int argc, char **argv)
 
 	if (hold_stdio() < 0)
 		return EXIT_SPAWN_FAILED;
-	/* EPIPE with a message rather than death; the leaf's actions are its template's, not ours.
-	 */
-	sigaction(SIGPIPE, &ignore, NULL);
-	if (options_parse(&o, argc, argv) == 0)
+	if (options_parse(&o, argc, argv) == 0) {
+		/* EPIPE with a message rather than death; a launch does so once it is started. */
+		if (o.command != COMMAND_SPAWN)
+			sigaction(SIGPIPE, &ignore, NULL);
 		status = run(&o);
+	}
 	options_done(&o);
 	errno = 0;
 	if (fflush(stdout) != 0 || ferror(stdout)) {

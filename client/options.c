@@ -222,12 +222,16 @@ static int bad_option(int kind, char **argv)
 	return usage_error("unknown or ambiguous option %s", name);
 }
 
-/* Options up to the first word that is none, or past "--". ret_seen: one that only a launch has. */
-static int take_options(struct options *o, int argc, char **argv, const char **ret_launch_only)
+/* Options up to the first word that is none, or past "--". ret_launch_only: one that only a launch
+ * has. ret_dashes: it was "--", and no option's argument that reads so. */
+static int take_options(struct options *o, int argc, char **argv, const char **ret_launch_only,
+			bool *ret_dashes)
 {
 	for (;;) {
+		int before = optind;
 		int option = getopt_long(argc, argv, "+:t:C:E:iu:s:", long_options, NULL), r;
 
+		*ret_dashes = option < 0 && optind > before;
 		if (option < 0)
 			return 0;
 		if (option == '?' || option == ':')
@@ -243,20 +247,20 @@ static int take_options(struct options *o, int argc, char **argv, const char **r
 static int parse_command(struct options *o, int argc, char **argv, const char *launch_only)
 {
 	const char *name = argv[optind];
+	bool dashes;
 	int r;
 
 	if (!name)
-		return usage_error("nothing to do: name a template with -t, or say status or ping");
+		return usage_error("nothing to do: say -- PROGRAM, -t TEMPLATE, status or ping");
 	if (strcmp(name, "status") == 0)
 		o->command = COMMAND_STATUS;
 	else if (strcmp(name, "ping") == 0)
 		o->command = COMMAND_PING;
 	else
-		return usage_error("unknown command '%s'; to start something name its template "
-				   "with -t",
-				   name);
+		return usage_error("unknown command '%s'; to start a program say: spawn -- %s",
+				   name, name);
 	optind++;
-	r = take_options(o, argc, argv, &launch_only);
+	r = take_options(o, argc, argv, &launch_only, &dashes);
 	if (r < 0 || o->command == COMMAND_HELP || o->command == COMMAND_VERSION)
 		return r;
 	if (o->template_name || launch_only)
@@ -271,16 +275,18 @@ static int parse_command(struct options *o, int argc, char **argv, const char *l
 int options_parse(struct options *o, int argc, char **argv)
 {
 	const char *launch_only = NULL;
-	bool has_grace;
+	bool has_grace, dashes;
 	int r;
 
 	*o = (struct options){.command = COMMAND_SPAWN, .grace_ms = UINT64_MAX};
 	opterr = 0;
-	r = take_options(o, argc, argv, &launch_only);
+	r = take_options(o, argc, argv, &launch_only, &dashes);
 	if (r < 0 || o->command == COMMAND_HELP || o->command == COMMAND_VERSION)
 		return r;
-	if (!o->template_name)
+	if (!o->template_name && !dashes)
 		return parse_command(o, argc, argv, launch_only);
+	if (!o->template_name && !argv[optind])
+		return usage_error("nothing to do: a program is wanted after --");
 	has_grace = o->grace_ms != UINT64_MAX;
 	if (has_grace && !o->has_deadline)
 		return usage_error("--grace is the time after --timeout: it needs one");

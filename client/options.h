@@ -8,9 +8,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Whatever goes wrong in this command itself, as env(1) and timeout(1) have it. 126 and 127 are
- * kept for programs that cannot be executed. */
-#define EXIT_SPAWN_FAILED 125
+/* Whatever goes wrong in this command itself, a program that is there and cannot be executed, and
+ * one that is not there: as env(1) and timeout(1) have it. */
+#define EXIT_SPAWN_FAILED   125
+#define EXIT_NOT_EXECUTABLE 126
+#define EXIT_NOT_FOUND	    127
 
 enum command { COMMAND_SPAWN, COMMAND_STATUS, COMMAND_PING, COMMAND_HELP, COMMAND_VERSION };
 
@@ -22,8 +24,8 @@ struct env_edit {
 
 struct options {
 	enum command command;
-	const char *socket; /* NULL: the default */
-	const char *template_name;
+	const char *socket;	   /* NULL: the default */
+	const char *template_name; /* NULL: that of programs */
 	const char *argv0, *chdir;
 	struct env_edit *env;
 	size_t n_env;
@@ -33,7 +35,7 @@ struct options {
 	int nofork; /* enum spawn_nofork */
 	uint64_t deadline_ms, grace_ms;
 	bool detach, timing, json;
-	char **args;
+	char **args; /* without a template the program and its own */
 	size_t n_args;
 };
 

@@ -91,12 +91,12 @@ static int read_lane(const struct reading *r, const struct key *key, const struc
 		     void *into)
 {
 	struct config_template *t = into;
-	static const char *const names[] = {"object", NULL};
+	static const char *const names[] = {"object", "exec", NULL};
 	int which = read_name(r, key, value, names);
 
 	if (which < 0)
 		return which;
-	t->lane = LANE_OBJECT;
+	t->lane = which == 0 ? LANE_OBJECT : LANE_EXEC;
 	return 0;
 }
 
@@ -336,13 +336,44 @@ static int finish_pool(const struct reading *r, const struct json *node, struct 
 	return 0;
 }
 
+/* What only a host that loads something can have. */
+static int check_exec(const struct reading *r, const struct json *node,
+		      const struct config_template *t)
+{
+	const struct json *object = json_member(node, "object"), *env = json_member(node, "env");
+
+	if (object)
+		return reject_set(r->reject, -EINVAL, object->at,
+				  "templates.%s has \"object\", and lane \"exec\" loads none: each "
+				  "request names its program (expected no \"object\", or \"lane\": "
+				  "\"object\")",
+				  t->name);
+	if (env)
+		return reject_set(
+			r->reject, -EINVAL, env->at,
+			"templates.%s has \"env\", which no program of lane \"exec\" would "
+			"see: it has its caller's (expected no \"env\")",
+			t->name);
+	if (t->enforce_kernel)
+		return reject_set(
+			r->reject, -EINVAL, json_member(node, "enforce")->at,
+			"templates.%s has \"enforce\": \"kernel\", and the kernel's mark ends where "
+			"lane \"exec\" executes the program: only seccomp can enforce no-fork there "
+			"(expected \"enforce\": \"any\")",
+			t->name);
+	return 0;
+}
+
 static int check_required(const struct reading *r, const struct json *node,
 			  const struct config_template *t)
 {
 	if (!json_member(node, "lane"))
 		return reject_set(r->reject, -EINVAL, node->at,
-				  "templates.%s has no \"lane\" (expected \"lane\": \"object\")",
+				  "templates.%s has no \"lane\" (expected \"lane\": \"object\" or "
+				  "\"exec\")",
 				  t->name);
+	if (t->lane == LANE_EXEC)
+		return check_exec(r, node, t);
 	if (!json_member(node, "object"))
 		return reject_set(
 			r->reject, -EINVAL, node->at,
@@ -373,18 +404,22 @@ static int read_template(const struct reading *r, const struct json *node,
 			log_quote(quoted, sizeof(quoted), node->key), CONFIG_NAME_MAX);
 	*t = (struct config_template){
 		.name = node->key,
+		.object = "",
 		.env = no_env,
 		.pool_size = NOT_GIVEN,
 		.pool_low = NOT_GIVEN,
 		.leaves_max = LEAVES_MAX_DEFAULT,
 		.queue_max = QUEUE_MAX_DEFAULT,
-		.nofork = NOFORK_COPY,
+		.nofork = NOT_GIVEN,
 		.everyone = true,
 		.warm_timeout_ms = WARM_DEFAULT_MS,
 	};
 	rc = read_section(r, node->key, node, template_keys, t);
 	if (rc == 0)
 		rc = check_required(r, node, t);
+	/* A program that was not written for spawnd promises nothing unless told to. */
+	if (t->nofork == NOT_GIVEN)
+		t->nofork = t->lane == LANE_EXEC ? NOFORK_OFF : NOFORK_COPY;
 	if (rc == 0)
 		rc = finish_pool(r, node, t);
 	return rc;

@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What `spawn -- PROGRAM` and spawn_request_new(NULL) ask for. */
+#define TEMPLATE_OF_PROGRAMS	"exec"
+
 #define REFUSE(code, step, ...) error_set(err, code, SPAWN_ORIGIN_POLICY, step, __VA_ARGS__)
 
 /* A list for people, cut with "..." when it is long. */
@@ -53,6 +56,12 @@ static int refuse_unknown(const struct config *config, const char *name, struct 
 	struct listing known = {.text = ""};
 
 	log_quote(quoted, sizeof(quoted), name);
+	if (strcmp(name, TEMPLATE_OF_PROGRAMS) == 0)
+		return REFUSE(
+			-ENOENT, STEP_TEMPLATE,
+			"no template %s: this server executes no programs (add to the templates "
+			"of its configuration: %s: {\"lane\": \"exec\"})",
+			quoted, quoted);
 	if (config->n_templates == 0)
 		return REFUSE(-ENOENT, STEP_TEMPLATE,
 			      "no template %s: the server's configuration has none", quoted);

@@ -39,13 +39,21 @@ static bool print_env(cJSON *object, const char *const *env)
 	return variables;
 }
 
+/* The keys of this lane alone. */
+static bool print_lane(cJSON *object, const struct config_template *t)
+{
+	if (!cJSON_AddStringToObject(object, "lane", lane_name(t->lane)))
+		return false;
+	return t->lane == LANE_EXEC ||
+	       (cJSON_AddStringToObject(object, "object", t->object) && print_env(object, t->env));
+}
+
 static bool print_template(cJSON *templates, const struct config_template *t)
 {
 	cJSON *object = cJSON_AddObjectToObject(templates, t->name);
 	cJSON *pool;
 
-	return object && cJSON_AddStringToObject(object, "lane", lane_name(t->lane)) &&
-	       cJSON_AddStringToObject(object, "object", t->object) && print_env(object, t->env) &&
+	return object && print_lane(object, t) &&
 	       (pool = cJSON_AddObjectToObject(object, "pool")) &&
 	       cJSON_AddNumberToObject(pool, "size", t->pool_size) &&
 	       cJSON_AddNumberToObject(pool, "low", t->pool_low) &&

@@ -38,7 +38,7 @@
 
 const char *lane_name(unsigned lane)
 {
-	return lane == LANE_OBJECT ? "object" : "unknown";
+	return lane == LANE_OBJECT ? "object" : lane == LANE_EXEC ? "exec" : "unknown";
 }
 
 bool config_name_valid(const char *name)
@@ -333,12 +333,19 @@ static int read_ids(const struct table *t, size_t at, size_t n, const uint32_t *
 	return 0;
 }
 
+/* A host of lane `exec` loads nothing, and the kernel's mark would end at the program's exec. */
+static bool fits_lane(const struct config_template *t)
+{
+	if (t->lane == LANE_EXEC)
+		return !t->object[0] && !t->env[0] && !t->enforce_kernel;
+	return t->lane == LANE_OBJECT && t->object[0] == '/';
+}
+
 static int check_template(const struct config *c, size_t index)
 {
 	const struct config_template *t = &c->templates[index];
 
-	if (!config_name_valid(t->name) || t->object[0] != '/' || t->lane != LANE_OBJECT ||
-	    !nofork_level_name(t->nofork))
+	if (!config_name_valid(t->name) || !fits_lane(t) || !nofork_level_name(t->nofork))
 		return -EBADMSG;
 	if (t->pool_low >= t->pool_size || t->pool_size > t->leaves_max ||
 	    t->leaves_max > CONFIG_LEAVES_MAX || t->queue_max == 0 ||

@@ -22,7 +22,7 @@ const char *lane_name(unsigned lane); /* "object", "exec"; "unknown" */
 struct config_template {
 	const char *name;
 	enum lane lane;
-	const char *object;	/* absolute path of the shared object */
+	const char *object;	/* absolute path of the shared object; "" in lane exec */
 	const char *const *env; /* NULL-terminated NAME=VALUE: the host's own environment */
 	uint32_t pool_size;	/* parked leaves that a warm pool holds */
 	uint32_t pool_low;	/* refill at once when this few are left */

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "caller.h"
+#include "program.h"
 #include "wire/channel.h"
 #include "wire/sealed.h"
 
@@ -21,6 +22,7 @@
 /* READY and FAILED are far below; a leaf's user code cannot reach this socket. */
 #define ANSWER_MAX     256
 #define AFTER_READY_MS 10000
+#define SEARCH_MAX     65535 /* as SEARCH of messages.def */
 
 /* The descriptors of a body; slot 0 is kept for a sealed memfd. */
 struct passing {
@@ -28,7 +30,8 @@ struct passing {
 	size_t n; /* of those behind slot 0 */
 	uint32_t target[WIRE_USER_FDS];
 	size_t n_targets;
-	int cwd; /* owned; -1: none */
+	int cwd;      /* owned; -1: none */
+	bool program; /* one of them, behind cwd */
 };
 
 static bool is_asked_for(const struct spawn_request *r, int target)
@@ -71,6 +74,10 @@ static int collect_fds(struct passing *p, const struct spawn_request *r, struct 
 			err, rc, SPAWN_ORIGIN_CLIENT, STEP_CHDIR,
 			"cannot open the working directory%s",
 			rc == -EACCES || rc == -ENOENT ? " (give the child an absolute one)" : "");
+	if (r->program_fd >= 0) {
+		p->fd[1 + p->n++] = r->program_fd;
+		p->program = true;
+	}
 	rc = 0;
 	for (int fd = 0; rc == 0 && fd <= 2; fd++)
 		if (!is_asked_for(r, fd) && is_callers(fd))
@@ -85,14 +92,16 @@ static int collect_fds(struct passing *p, const struct spawn_request *r, struct 
 }
 
 static size_t body_size(const struct spawn_request *r, const char *argv0, const struct strings *env,
-			const struct passing *p)
+			const char *search, const struct passing *p)
 {
 	size_t size = WIRE_HEADER_SIZE;
 
 	size += RECORDS_BYTES(1, strlen(argv0) + 1 + r->args.len);
 	size += RECORDS_BYTES(1, env->len);
 	size += RECORDS_BYTES(1, r->chdir ? strlen(r->chdir) : 0);
-	size += RECORDS_BYTES(3, 8); /* FLAGS, UMASK, SIGMASK */
+	size += RECORDS_BYTES(1, r->program ? strlen(r->program) : 0);
+	size += RECORDS_BYTES(1, search ? strlen(search) : 0);
+	size += RECORDS_BYTES(4, 8); /* FLAGS, UMASK, SIGMASK, SIGIGNORE */
 	size += RECORDS_BYTES(p->n_targets, 4);
 	for (size_t i = 0; i < r->n_opens; i++)
 		size += RECORDS_BYTES(1, 12 + strlen(r->opens[i].path));
@@ -109,6 +118,14 @@ static void encode_argv(struct frame *f, const struct spawn_request *r, const ch
 	memcpy(p, argv0, n);
 	if (r->args.len > 0)
 		memcpy(p + n, r->args.data, r->args.len);
+}
+
+static void encode_program(struct frame *f, const struct spawn_request *r, const char *search)
+{
+	if (r->program)
+		frame_string(f, REC_EXECUTE, r->program);
+	if (search)
+		frame_string(f, REC_SEARCH, search);
 }
 
 static void encode_opens(struct frame *f, const struct spawn_request *r)
@@ -149,16 +166,19 @@ static int encode_limits(struct frame *f)
 static int encode(const struct spawn_request *r, const struct passing *p, uint8_t **ret_data,
 		  struct spawn_error *err)
 {
-	const char *argv0 = r->argv0 ? r->argv0 : r->template_name;
+	const char *argv0 = request_argv0(r), *search;
 	_cleanup_free_ uint8_t *data = NULL;
 	struct strings env = {0};
 	mode_t mask = r->umask;
+	uint64_t ignored;
 	struct frame f;
 	size_t size;
 	int rc;
 
-	if (!r->umask_given) {
-		rc = caller_umask(&mask);
+	if (r->umask_given) {
+		ignored = caller_ignored();
+	} else {
+		rc = caller_status(&mask, &ignored);
 		if (rc < 0)
 			return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
 					   "cannot read the umask from /proc/thread-self/status%s",
@@ -172,7 +192,13 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 		return error_set(err, -E2BIG, SPAWN_ORIGIN_CLIENT, STEP_BODY,
 				 "arguments and environment are larger than 2 MiB together");
 	}
-	size = body_size(r, argv0, &env, p);
+	search = request_search(r, &env);
+	if (search && strlen(search) > SEARCH_MAX) {
+		strings_free(&env);
+		return error_set(err, -E2BIG, SPAWN_ORIGIN_CLIENT, STEP_BODY,
+				 "the PATH to search is longer than %d bytes", SEARCH_MAX);
+	}
+	size = body_size(r, argv0, &env, search, p);
 	data = malloc(size);
 	if (!data) {
 		strings_free(&env);
@@ -180,14 +206,17 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 				   "make the request");
 	}
 	frame_begin(&f, data, size, MSG_BODY, 0);
-	frame_u32(&f, REC_FLAGS, p->cwd >= 0 ? FLAG_CWD : 0);
+	frame_u32(&f, REC_FLAGS, (p->cwd >= 0 ? FLAG_CWD : 0) | (p->program ? FLAG_EXECUTE_FD : 0));
 	encode_argv(&f, r, argv0);
+	encode_program(&f, r, search);
 	frame_bytes(&f, REC_ENV, env.data, env.len);
 	strings_free(&env);
 	if (r->chdir)
 		frame_string(&f, REC_CHDIR, r->chdir);
 	frame_u32(&f, REC_UMASK, (uint32_t)mask);
 	frame_u64(&f, REC_SIGMASK, caller_sigmask());
+	if (ignored)
+		frame_u64(&f, REC_SIGIGNORE, ignored);
 	for (size_t i = 0; i < p->n_targets; i++)
 		frame_u32(&f, REC_FD, p->target[i]);
 	encode_opens(&f, r);
@@ -220,6 +249,9 @@ static int send_sealed(int sock, struct passing *p, const uint8_t *data, size_t 
 
 static int send_error(const struct spawn_request *r, int code, struct spawn_error *err)
 {
+	if (code == -EBADF && r->program_fd >= 0 && fcntl(r->program_fd, F_GETFD) < 0)
+		return error_set(err, code, SPAWN_ORIGIN_CLIENT, STEP_FDS,
+				 "descriptor %d, to be the program, is not open", r->program_fd);
 	if (code == -EBADF)
 		for (size_t i = 0; i < r->n_fds; i++)
 			if (fcntl(r->fds[i].fd, F_GETFD) < 0)
@@ -351,6 +383,8 @@ int body_error(const struct body *body, const struct spawn_request *r, struct sp
 {
 	int code = body->code > 0 && body->code < 4096 ? -(int)body->code : -EPROTO;
 
+	if (body->step == STEP_EXEC)
+		return program_error(body, r, code, err);
 	if (r && body->step == STEP_CHDIR && r->chdir)
 		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step,
 				   "cannot change directory to '%s'", r->chdir);

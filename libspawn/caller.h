@@ -8,7 +8,10 @@
 
 /* An O_PATH descriptor of the working directory. 0 or a negative errno. */
 int caller_cwd(int *ret_fd);
-int caller_umask(mode_t *ret);
+/* The umask, and the ignored signals: bit n-1 is signal n. 0 or a negative errno. */
+int caller_status(mode_t *ret_umask, uint64_t *ret_ignored);
+/* The ignored signals alone, without /proc: 60 system calls. */
+uint64_t caller_ignored(void);
 /* Bit n-1: signal n is blocked. */
 uint64_t caller_sigmask(void);
 

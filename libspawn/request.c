@@ -57,7 +57,10 @@ struct spawn_request *spawn_request_new(const char *template_name)
 
 	if (!r)
 		return NULL;
-	if (!template_name || !*template_name) {
+	r->program_fd = -1;
+	if (!template_name)
+		template_name = "exec";
+	if (!*template_name) {
 		MISTAKE(r, -EINVAL, "a request needs the name of a template");
 	} else if (strlen(template_name) > TEMPLATE_NAME_MAX) {
 		MISTAKE(r, -ENAMETOOLONG, "a template's name has at most %d bytes",
@@ -86,9 +89,51 @@ void spawn_request_free(struct spawn_request *r)
 	free(r->opens);
 	free(r->fds);
 	free(r->chdir);
+	free(r->program);
 	free(r->argv0);
 	free(r->template_name);
 	free(r);
+}
+
+static int set_program(struct spawn_request *r, const char *program, bool search,
+		       enum spawn_path whose)
+{
+	int rc;
+
+	if (!program || !*program)
+		return MISTAKE(r, -ENOENT, "the name of the program is empty");
+	if (strlen(program) >= PATH_MAX)
+		return MISTAKE(r, -ENAMETOOLONG, "the program's path is longer than %d bytes",
+			       PATH_MAX - 1);
+	rc = replace(r, &r->program, program);
+	if (rc < 0)
+		return rc;
+	r->program_fd = -1;
+	r->search = search;
+	r->path_of = whose;
+	return 0;
+}
+
+int spawn_request_program(struct spawn_request *r, const char *path)
+{
+	return set_program(r, path, false, SPAWN_PATH_CALLER);
+}
+
+int spawn_request_path_search(struct spawn_request *r, const char *name, enum spawn_path whose)
+{
+	if (whose != SPAWN_PATH_CALLER && whose != SPAWN_PATH_CHILD)
+		return MISTAKE(r, -EINVAL, "%d is nobody's PATH", (int)whose);
+	return set_program(r, name, true, whose);
+}
+
+int spawn_request_program_fd(struct spawn_request *r, int fd)
+{
+	if (fd < 0)
+		return MISTAKE(r, -EBADF, "descriptor %d cannot be the program", fd);
+	free(r->program);
+	r->program = NULL;
+	r->program_fd = fd;
+	return 0;
 }
 
 int spawn_request_args(struct spawn_request *r, size_t n, const char *const *args)
@@ -296,6 +341,30 @@ static bool is_changed(const struct spawn_request *r, const char *entry)
 		if (r->changes[i].name_len == n && strncmp(r->changes[i].entry, entry, n) == 0)
 			return true;
 	return false;
+}
+
+const char *request_argv0(const struct spawn_request *r)
+{
+	return r->argv0 ? r->argv0 : r->program ? r->program : r->template_name;
+}
+
+/* The first counts, as for getenv(3). */
+static const char *find_path(const struct strings *env)
+{
+	for (size_t i = 0; i < env->len; i += strlen(env->data + i) + 1)
+		if (strncmp(env->data + i, "PATH=", 5) == 0)
+			return env->data + i + 5;
+	return NULL;
+}
+
+const char *request_search(const struct spawn_request *r, const struct strings *env)
+{
+	const char *path;
+
+	if (!r->program || !r->search || strchr(r->program, '/'))
+		return NULL;
+	path = r->path_of == SPAWN_PATH_CHILD ? find_path(env) : getenv("PATH");
+	return path ? path : "/bin:/usr/bin"; /* as execvp(3) */
 }
 
 int request_environment(const struct spawn_request *r, struct strings *ret)

@@ -25,7 +25,11 @@ struct fd_opening {
 struct spawn_request {
 	struct spawn_error error; /* the first mistake; code 0: none */
 	char *template_name;
-	char *argv0; /* NULL: the template's name */
+	char *program; /* NULL: none, or program_fd */
+	bool search;   /* a name without a slash in the PATH of path_of */
+	enum spawn_path path_of;
+	int program_fd; /* borrowed; -1: none */
+	char *argv0;	/* NULL: the program, else the template's name */
 	struct strings args;
 	bool env_given;
 	struct strings env;
@@ -42,6 +46,11 @@ struct spawn_request {
 	uint64_t deadline_ms, grace_ms;
 };
 
+/* What argv[0] is. Borrowed from the request. */
+const char *request_argv0(const struct spawn_request *request);
+/* Where the program is searched, of the caller's environment or of env, the child's; NULL: nowhere,
+ * it is a path. Borrowed from either. */
+const char *request_search(const struct spawn_request *request, const struct strings *env);
 /* The environment of a start: the given one or the caller's of now, with the changes. */
 int request_environment(const struct spawn_request *request, struct strings *ret);
 

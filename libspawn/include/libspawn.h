@@ -267,7 +267,7 @@ int spawn_exit_usage(const struct spawn_exit *end, struct spawn_usage *usage);
 struct spawn_template_status {
 	size_t size;
 	const char *name, *lane,
-		*state;	    /* "object"; "cold", "warming", "warm", "down", "retiring" */
+		*state;	    /* "object", "exec"; "cold", "warming", "warm", "down", "retiring" */
 	const char *nofork; /* in full words */
 	const char *reason; /* why it is down, or "" */
 	const char *tail;   /* the last lines of its host's stderr, or "" */

@@ -175,6 +175,7 @@ int body_receive(int socket, struct body *ret, struct body_error *failed)
 	if (ret->flags & ~FLAG_BODY_KNOWN)
 		return fail(failed, STEP_BODY, -EPROTO, -1);
 	ret->sigmask = message_u64(&ret->message, REC_SIGMASK);
+	ret->sigignore = message_u64(&ret->message, REC_SIGIGNORE);
 	ret->program_fd = -1;
 	if ((r = check_fds(ret, failed)) < 0 ||
 	    (r = lay_out_string(ret, REC_EXECUTE, &ret->program, failed)) < 0 ||

@@ -14,12 +14,12 @@ struct body {
 	struct fds fds;
 	uint32_t flags;
 	int argc;
-	char **argv, **envp; /* NULL-terminated */
-	uint64_t sigmask;
-	char *program;	/* to become: a path, or a name to search for; NULL: none */
-	char *search;	/* where to search, as PATH has it; NULL: nowhere */
-	int program_fd; /* the program itself, of b->fds; -1: none */
-	char name[16];	/* for ps: the end of argv[0] */
+	char **argv, **envp;	     /* NULL-terminated */
+	uint64_t sigmask, sigignore; /* bit n-1: signal n */
+	char *program;		     /* to become: a path, or a name to search for; NULL: none */
+	char *search;		     /* where to search, as PATH has it; NULL: nowhere */
+	int program_fd;		     /* the program itself, of b->fds; -1: none */
+	char name[16];		     /* for ps: the end of argv[0] */
 };
 
 struct body_error {

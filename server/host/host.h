@@ -21,7 +21,7 @@
 
 struct host {
 	const char *name;   /* of the template */
-	const char *object; /* path of the shared object */
+	const char *object; /* path of the shared object; NULL in lane exec */
 	uint64_t id;
 	uint32_t n_slots;
 	uint32_t nofork;    /* what its leaves promise */
@@ -42,9 +42,6 @@ struct host {
 	bool end_leaves; /* with it */
 	uint64_t stop_grace_ms;
 };
-
-/* object.c: loads the shared object and warms it. 0, or a negative errno with err filled. */
-int object_load(struct host *h, struct spawn_error *err);
 
 /* threads.c: 0, or -EBUSY with the names of the threads that are not the main one. */
 int threads_check(struct spawn_error *err);

@@ -10,15 +10,13 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/nofork.h"
-#include "host/body.h"
+#include "host/lane.h"
 #include "host/nofork.h"
 #include "wire/channel.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -64,9 +62,28 @@ _Noreturn static void die(const struct leaf_self *self, unsigned step, int code,
 	_exit(127);
 }
 
+_Noreturn void leaf_not_executed(const struct leaf_self *self, int code)
+{
+	die(self, STEP_EXEC, code, -1);
+}
+
 static void set_sigmask(uint64_t mask)
 {
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
+}
+
+/* As in a child of fork, after exec too; all others are at their default. */
+static void ignore_signals(uint64_t set)
+{
+	const struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void *restorer;
+		uint64_t mask;
+	} ignore = {.handler = SIG_IGN};
+
+	for (; set; set &= set - 1)
+		syscall(SYS_rt_sigaction, __builtin_ctzll(set) + 1, &ignore, NULL, 8);
 }
 
 /* Everything that can be done before somebody waits for it. */
@@ -172,7 +189,7 @@ static void promise(const struct leaf_self *self, const struct launch *l)
 
 	if (l->nofork <= held)
 		return;
-	if (l->nofork_by == NOFORK_BY_KERNEL)
+	if (l->nofork_by == NOFORK_BY_KERNEL && !lane_executes)
 		r = nofork_kernel_self();
 	else
 		r = nofork_install(l->nofork);
@@ -225,14 +242,12 @@ static void say_ready(const struct leaf_self *self, const struct launch *l)
 		_exit(127);
 }
 
-_Noreturn static void run_entry(const struct host *h, const struct body *body)
+/* A program to become, and one, is what this lane needs and what the other has no use for. */
+static bool fits_lane(const struct body *b)
 {
-	int status = h->template_->entry(h->state, body->argc, body->argv);
+	bool named = b->program, passed = b->flags & FLAG_EXECUTE_FD;
 
-	if (h->template_->flags & SPAWN_TEMPLATE_EXIT)
-		exit(status & 0xff);
-	fflush(NULL);
-	_exit(status & 0xff);
+	return lane_executes ? named != passed : !named && !passed;
 }
 
 _Noreturn void leaf_run(const struct host *h, int control, struct slot *slot)
@@ -247,17 +262,24 @@ _Noreturn void leaf_run(const struct host *h, int control, struct slot *slot)
 	note_launch(slot, &launch);
 	check_caller(&self);
 
-	if (body_receive(self.body, &body, &failed) < 0 ||
-	    body_apply(&body, &self.body, &failed) < 0)
+	if (body_receive(self.body, &body, &failed) < 0)
+		die(&self, failed.step, failed.code, failed.index);
+	if (!fits_lane(&body))
+		die(&self, STEP_EXEC, -EINVAL, -1);
+	if (body_apply(&body, &self.body, &failed) < 0)
 		die(&self, failed.step, failed.code, failed.index);
 	promise(&self, &launch);
 
-	slots_unmap(h->brood.slots, h->n_slots);
-	self.slot = NULL;
-	environ = body.envp;
-	prctl(PR_SET_NAME, body.name);
+	/* exec does all this; until then a failure of it is still to be told. */
+	if (!lane_executes) {
+		slots_unmap(h->brood.slots, h->n_slots);
+		self.slot = NULL;
+		prctl(PR_SET_NAME, body.name);
+	}
+	ignore_signals(body.sigignore);
 	set_sigmask(body.sigmask);
 	say_ready(&self, &launch);
-	close(self.body);
-	run_entry(h, &body);
+	if (!lane_executes)
+		close(self.body);
+	lane_run(&self, h, &body);
 }

@@ -13,4 +13,8 @@
  */
 _Noreturn void leaf_run(const struct host *h, int control, struct slot *slot);
 
+struct leaf_self;
+/* For lane.h: FAILED behind the READY that was said, and a note in the slot. */
+_Noreturn void leaf_not_executed(const struct leaf_self *self, int code);
+
 #endif

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * spawn-host: the process that embodies one template. Started by the keeper with its channel as
- * descriptor 3 and the slots as descriptor 4; warms the template, then forks leaves on request.
+ * spawn-host, spawn-host-exec: the process that embodies one template. Started by the keeper with
+ * its channel as descriptor 3 and the slots as descriptor 4; warms the template, then forks leaves
+ * on request.
  */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/nofork.h"
-#include "host/host.h"
+#include "host/lane.h"
 #include "host/nofork.h"
 #include "wire/channel.h"
 
@@ -97,7 +98,9 @@ static int parse_options(struct host *h, int argc, char **argv)
 			return -EINVAL;
 		}
 	}
-	return h->name && h->object && h->n_slots && h->id ? 0 : -EINVAL;
+	if (!h->object != lane_executes)
+		return -EINVAL;
+	return h->name && h->n_slots && h->id ? 0 : -EINVAL;
 }
 
 /* Makes descriptors that libraries and leaves cannot stumble over. */
@@ -114,7 +117,8 @@ static int prepare_fds(struct host *h)
 
 static int choose_nofork(struct host *h, struct spawn_error *err)
 {
-	h->kernel_nofork = nofork_kernel_probe() == 1;
+	/* The kernel's mark ends at exec; a program is held to its promise by the filter alone. */
+	h->kernel_nofork = !lane_executes && nofork_kernel_probe() == 1;
 	if (h->enforce_kernel && h->nofork != NOFORK_OFF && !h->kernel_nofork)
 		return error_set(
 			err, -EOPNOTSUPP, SPAWN_ORIGIN_HOST, STEP_NOFORK,
@@ -134,7 +138,7 @@ static int warm_up(struct host *h, struct spawn_error *err)
 
 	if (r < 0)
 		return r;
-	r = object_load(h, err);
+	r = lane_warm(h, err);
 	if (r < 0)
 		return r;
 	fflush(NULL); /* else each leaf would write it once more */

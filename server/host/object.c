@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The `object` lane: a shared object with warm and entry. */
 #include "base/error.h"
-#include "host/host.h"
+#include "host/lane.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+const bool lane_executes = false;
 
 static int check_abi(struct host *h, const struct spawn_template *t, struct spawn_error *err)
 {
@@ -31,7 +35,7 @@ static int check_abi(struct host *h, const struct spawn_template *t, struct spaw
 	return 0;
 }
 
-int object_load(struct host *h, struct spawn_error *err)
+int lane_warm(struct host *h, struct spawn_error *err)
 {
 	void *object = dlopen(h->object, RTLD_NOW | RTLD_LOCAL);
 	const struct spawn_template *t;
@@ -62,4 +66,16 @@ int object_load(struct host *h, struct spawn_error *err)
 			"template \"%s\": warm of %s returned %d: 0 or a negative errno is expected",
 			h->name, h->object, r);
 	return 0;
+}
+
+_Noreturn void lane_run(const struct leaf_self *self, const struct host *h, const struct body *body)
+{
+	int status;
+
+	environ = body->envp;
+	status = h->template_->entry(h->state, body->argc, body->argv);
+	if (h->template_->flags & SPAWN_TEMPLATE_EXIT)
+		exit(status & 0xff);
+	fflush(NULL);
+	_exit(status & 0xff);
 }

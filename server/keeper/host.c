@@ -378,13 +378,12 @@ static int run_host(struct host_process *h, const struct config_template *t,
 	struct keeper *k = h->keeper;
 	_cleanup_close_ int near = -1, far = -1, out_near = -1, out_far = -1;
 	char path[PATH_MAX], id[32], slots[32];
-	char *argv[16] = {(char *)"spawn-host",
+	const char *binary = t->lane == LANE_EXEC ? "spawn-host-exec" : "spawn-host";
+	char *argv[16] = {(char *)binary,
 			  (char *)"--id",
 			  id,
 			  (char *)"--name",
 			  (char *)t->name,
-			  (char *)"--object",
-			  (char *)t->object,
 			  (char *)"--slots",
 			  slots,
 			  (char *)"--nofork",
@@ -400,8 +399,12 @@ static int run_host(struct host_process *h, const struct config_template *t,
 		.groups = h->credentials.groups,
 		.n_groups = h->credentials.n_groups,
 	};
-	int pair[2], n = 11, r;
+	int pair[2], n = 9, r;
 
+	if (t->lane == LANE_OBJECT) {
+		argv[n++] = (char *)"--object";
+		argv[n++] = (char *)t->object;
+	}
 	if (t->nofork_weaker)
 		argv[n++] = (char *)"--weaker";
 	if (t->enforce_kernel)
@@ -416,7 +419,7 @@ static int run_host(struct host_process *h, const struct config_template *t,
 	out_near = pair[0];
 	out_far = pair[1];
 	fd_set_nonblock(out_far, 0);
-	snprintf(path, sizeof(path), "%s/spawn-host", k->options.libexec_dir);
+	snprintf(path, sizeof(path), "%s/%s", k->options.libexec_dir, binary);
 	snprintf(id, sizeof(id), "%lu", h->id);
 	snprintf(slots, sizeof(slots), "%u", h->n_slots);
 	p.output = out_far;

@@ -39,6 +39,7 @@ may_need()
 may_need server/spawnd 'libsystemd'
 may_need server/spawnd-broker 'libuv|libseccomp'
 may_need server/spawn-host 'none'
+may_need server/spawn-host-exec 'none'
 may_need server/spawnd-config 'libcjson'
 may_need client/spawn 'libspawn'
 may_need libspawn/libspawn.so 'none'

@@ -350,11 +350,11 @@ Test(config, refuses_templates_without_what_they_need)
 {
 	static const struct refusal refusals[] = {
 		REFUSAL("{\"templates\":{\"w\":{}}}",
-			"1:19: templates.w has no \"lane\" (expected \"lane\": \"object\")"),
+			"1:19: templates.w has no \"lane\" (expected \"lane\": \"object\" or \"exec\")"),
 		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"object\"}}}",
 			"1:19: templates.w has no \"object\" (expected \"object\": \"w.so\""),
 		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"python\"}}}",
-			"1:27: templates.w.lane is \"python\" (expected \"object\")"),
+			"1:27: templates.w.lane is \"python\" (expected \"object\" or \"exec\")"),
 		REFUSAL("{\"templates\":{\"w\":{\"object\":\"lib/w.so\"}}}",
 			"1:29: templates.w.object is \"lib/w.so\" (expected a file's name without '/'"),
 		REFUSAL("{\"templates\":{\"w\":{\"object\":\"\"}}}",
@@ -394,6 +394,34 @@ static struct parsed *parse(const char *text)
 	cr_assert_eq(parse_as(text, strlen(text), false, &parsed, &reject), 0, "%u:%u: %s",
 		     reject.at.line, reject.at.column, reject.text);
 	return parsed;
+}
+
+Test(config, refuses_in_an_exec_template_what_only_another_lane_has)
+{
+	static const struct refusal refusals[] = {
+		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"exec\",\"object\":\"w.so\"}}}",
+			"1:43: templates.w has \"object\", and lane \"exec\" loads none"),
+		REFUSAL("{\"templates\":{\"w\":{\"env\":{\"A\":\"1\"},\"lane\":\"exec\"}}}",
+			"1:26: templates.w has \"env\", which no program of lane \"exec\" would see"),
+		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"exec\",\"enforce\":\"kernel\"}}}",
+			"1:44: templates.w has \"enforce\": \"kernel\", and the kernel's mark ends"),
+	};
+
+	CHECK_REFUSALS(refusals);
+}
+
+Test(config, an_exec_template_needs_no_more_than_its_lane_and_may_fork)
+{
+	struct parsed *parsed = parse("{\"templates\":{\"w\":{\"lane\":\"exec\"},"
+				      "\"n\":{\"nofork\":\"copy\",\"lane\":\"exec\"}}}");
+	const struct config_template *t = &parsed->config.templates[0];
+
+	cr_assert_eq(t->lane, LANE_EXEC);
+	cr_assert_str_eq(t->object, "");
+	cr_assert_null(t->env[0]);
+	cr_assert_eq(t->nofork, NOFORK_OFF);
+	cr_assert_eq(parsed->config.templates[1].nofork, NOFORK_COPY);
+	parsed_free(parsed);
 }
 
 Test(config, fills_in_the_defaults)
@@ -512,6 +540,7 @@ Test(config, prints_what_parses_back_to_the_same_table)
 {
 	prints_what_parses_back(everything);
 	prints_what_parses_back("{}");
+	prints_what_parses_back("{\"templates\":{\"e\":{\"lane\":\"exec\"}}}");
 	prints_what_parses_back(
 		"{\"templates\":{\"w\":{\"lane\":\"object\",\"object\":\"w.so\"}}}");
 }

@@ -96,6 +96,11 @@ Test(policy, an_unknown_template_is_named_with_those_there_are)
 	cr_assert_eq(decide_named(&peer, "Open", NULL), -ENOENT, "names are exact");
 }
 
+Test(policy, a_server_that_executes_no_programs_says_how_it_would)
+{
+	cr_assert_eq(decide_named(&peer, "exec", "\"exec\": {\"lane\": \"exec\"}"), -ENOENT);
+}
+
 Test(policy, an_unknown_template_cannot_forge_a_second_line)
 {
 	cr_assert_eq(decide_named(&peer, "a\nb\033c", "a\\nb\\x1bc"), -ENOENT);

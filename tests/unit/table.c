@@ -408,7 +408,7 @@ Test(table, values_out_of_range_are_refused)
 
 	refused(WORDS_BUT(.name = "../words"));
 	refused(WORDS_BUT(.name = ""));
-	refused(WORDS_BUT(.lane = (enum lane)2));
+	refused(WORDS_BUT(.lane = (enum lane)3));
 	refused(WORDS_BUT(.object = "words.so"));
 	refused(WORDS_BUT(.env = no_sign));
 	refused(WORDS_BUT(.env = no_name));
@@ -418,6 +418,27 @@ Test(table, values_out_of_range_are_refused)
 	refused(WORDS_BUT(.queue_max = 0));
 	refused(WORDS_BUT(.nofork = 3));
 	refused(WORDS_BUT(.warm_timeout_ms = 0));
+}
+
+Test(table, an_exec_template_has_nothing_to_load)
+{
+	const struct config_template *exec =
+		WORDS_BUT(.lane = LANE_EXEC, .object = "", .env = no_env);
+	struct config c = {.connections_per_uid = 1,
+			   .leaves_per_uid = 1,
+			   .queue_per_uid = 1,
+			   .n_templates = 1,
+			   .templates = (struct config_template *)(uintptr_t)exec};
+	_cleanup_close_ int fd = write_sealed(&c);
+	struct config *got;
+
+	cr_assert_eq(config_read(fd, &got, NULL), 0);
+	cr_assert_eq(got->templates[0].lane, LANE_EXEC);
+	cr_assert_str_eq(got->templates[0].object, "");
+	config_free(got);
+	refused(WORDS_BUT(.lane = LANE_EXEC, .env = no_env));
+	refused(WORDS_BUT(.lane = LANE_EXEC, .object = ""));
+	refused(WORDS_BUT(.lane = LANE_EXEC, .object = "", .env = no_env, .enforce_kernel = true));
 }
 
 Test(table, the_digest_is_the_same_for_the_same_definition)

@@ -32,6 +32,7 @@ static const struct {
 	unsigned rounds, quick;
 } rounds_of[COMPANIES] = {[ALONE] = {60, 12}, [PROBED] = {60, 12}, [BUSY] = {50, 10}};
 
+static const char *skipped[SIZES]; /* why; NULL: it is not */
 static struct figure held[COMPANIES][SIZES][N_WAYS], stalls[SIZES][N_WAYS];
 
 static size_t index_of(enum way way)
@@ -56,9 +57,8 @@ static void report_rows(struct report *r, struct figure f[SIZES][N_WAYS], bool n
 					   &f[s][w]);
 	}
 	for (size_t s = 0; s < SIZES; s++)
-		if (f[s][0].n == 0)
-			report_note(r, "SKIPPED %s: too little memory available here",
-				    sizes[s].name);
+		if (skipped[s])
+			report_note(r, "SKIPPED %s: %s", sizes[s].name, skipped[s]);
 }
 
 /* How each way does beside posix_spawn at each size, and by its own size. */
@@ -99,6 +99,19 @@ static void report_alone(struct report *r)
 	report_table_end(r);
 }
 
+/* Of what is confirmed as posix_spawn is. */
+static void claim_stall(struct report *r, size_t s, size_t w)
+{
+	struct figure *spawn = &stalls[s][index_of(WAY_POSIX_SPAWN)];
+
+	if (ways[w] != WAY_PROCESS)
+		return;
+	report_claim(r, NO_MORE, 1, "", figure_ratio(&stalls[s][w], spawn, 50),
+		     "%s: second thread's worst stall in a spawn, by posix_spawn's", sizes[s].name);
+	report_claim(r, NO_MORE, 1, "", figure_ratio(&stalls[s][w], spawn, 100),
+		     "%s: the worst of all these, by posix_spawn's", sizes[s].name);
+}
+
 static void report_stalls(struct report *r, bool real_time)
 {
 	size_t spawn = index_of(WAY_POSIX_SPAWN), nothing = index_of(WAY_NOTHING);
@@ -116,14 +129,7 @@ static void report_stalls(struct report *r, bool real_time)
 				continue;
 			report_ratio(r, &stalls[s][w], &stalls[s][spawn], "%s: %s / posix_spawn",
 				     sizes[s].name, way_name(ways[w]));
-			report_claim(r, NO_MORE, 1, "",
-				     figure_ratio(&stalls[s][w], &stalls[s][spawn], 50),
-				     "%s: second thread's stall, %s, by posix_spawn's",
-				     sizes[s].name, way_name(ways[w]));
-			report_claim(r, NO_MORE, 1, "",
-				     figure_ratio(&stalls[s][w], &stalls[s][spawn], 100),
-				     "%s: the worst of all, %s, by posix_spawn's", sizes[s].name,
-				     way_name(ways[w]));
+			claim_stall(r, s, w);
 		}
 	report_note(r,
 		    "in a window of %d ms from the call on, longer if the child is not over; "
@@ -185,11 +191,15 @@ void question_blocked(const struct bench *b)
 	struct server server;
 
 	server_start(&server, b, pools, NULL);
-	for (size_t s = 0; s < SIZES; s++)
-		if ((b->smoke && s > 0) ||
-		    !caller_open(&callers[s], b, &server, sizes[s].bytes, ways, N_WAYS))
-			fprintf(stderr, "bench: SKIPPED %s: %s\n", sizes[s].name,
-				b->smoke ? "a smoke test" : "too little memory available");
+	for (size_t s = 0; s < SIZES; s++) {
+		skipped[s] = NULL;
+		if (b->smoke && s > 0)
+			skipped[s] = "a smoke test";
+		else if (!caller_open(&callers[s], b, &server, sizes[s].bytes, ways, N_WAYS))
+			skipped[s] = "too little memory available here";
+		if (skipped[s])
+			fprintf(stderr, "bench: SKIPPED %s: %s\n", sizes[s].name, skipped[s]);
+	}
 	measure(b, callers, ALONE);
 	report_alone(b->report);
 	if (probe_has_cpus()) {

@@ -23,7 +23,7 @@
 #define PARKED_KIB   128 /* at most, of the smallest template */
 
 /* Those whose leaves are weighed. */
-static const enum template templates[] = {TEMPLATE_TINY, TEMPLATE_WORDS};
+static const enum template templates[] = {TEMPLATE_TINY, TEMPLATE_WORDS, TEMPLATE_EXEC};
 #define N_TEMPLATES (sizeof(templates) / sizeof(templates[0]))
 
 struct cgroup {

@@ -125,7 +125,7 @@ void report_table(struct report *r, const char *key, const char *title, const ch
 	snprintf(t->title, sizeof(t->title), "%s", title);
 	snprintf(t->unit, sizeof(t->unit), "%s", unit);
 	printf("\n%s [%s]\n", title, unit);
-	printf("  %-10s %-38s %-28s %-24s %9s %9s %6s\n", "", "", "", "median [95 % interval]",
+	printf("  %-10s %-46s %-30s %-24s %9s %9s %6s\n", "", "", "", "median [95 % interval]",
 	       "p99", "worst", "n");
 }
 
@@ -144,7 +144,7 @@ void report_row(struct report *r, const char *what, const char *way, const char 
 	row->max = figure_percentile(f, 100);
 	row->n = f->n;
 	row->figure = f;
-	printf("  %-10s %-38s %-28s %-24s %9s %9s %6zu\n", what, way, mode,
+	printf("  %-10s %-46s %-30s %-24s %9s %9s %6zu\n", what, way, mode,
 	       estimate_text(row->median, median), number_text(row->p99, p99),
 	       number_text(row->max, max), f->n);
 	fflush(stdout);

@@ -26,6 +26,7 @@ static const struct {
 	[TEMPLATE_WORDS] = {"words", "\"lane\": \"object\", \"object\": \"words-stamp.so\""},
 	[TEMPLATE_UNFILTERED] = {"unfiltered", "\"lane\": \"object\", \"object\": \"tiny.so\", "
 					       "\"nofork\": \"off\""},
+	[TEMPLATE_EXEC] = {"exec", "\"lane\": \"exec\""},
 	[TEMPLATE_SCARCE] = {"scarce", "\"lane\": \"object\", \"object\": \"tiny.so\""},
 };
 

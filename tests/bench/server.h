@@ -14,6 +14,7 @@ enum template {
 	TEMPLATE_WORDS,
 	TEMPLATE_UNFILTERED, /* tiny with "nofork": "off", which is not its default */
 	TEMPLATE_SCARCE,     /* tiny, for a pool that does not do */
+	TEMPLATE_EXEC,	     /* its leaves execute the programs */
 	TEMPLATES
 };
 const char *template_name(enum template t);

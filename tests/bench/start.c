@@ -29,10 +29,11 @@ static const struct {
 	enum work work;
 	enum way way;
 } kinds[] = {
-	{WORK_TINY, WAY_SUBMIT},     {WORK_TINY, WAY_PROCESS},	    {WORK_TINY, WAY_POSIX_SPAWN},
-	{WORK_TINY, WAY_VFORK},	     {WORK_TINY, WAY_FORK_EXEC},    {WORK_WORDS, WAY_SUBMIT},
-	{WORK_WORDS, WAY_PROCESS},   {WORK_WORDS, WAY_POSIX_SPAWN}, {WORK_WORDS, WAY_VFORK},
-	{WORK_WORDS, WAY_FORK_EXEC}, {WORK_TINY, WAY_FORK}, /* these two start nothing of it */
+	{WORK_TINY, WAY_SUBMIT},       {WORK_TINY, WAY_PROCESS},     {WORK_TINY, WAY_EXEC_SUBMIT},
+	{WORK_TINY, WAY_EXEC_PROCESS}, {WORK_TINY, WAY_POSIX_SPAWN}, {WORK_TINY, WAY_VFORK},
+	{WORK_TINY, WAY_FORK_EXEC},    {WORK_WORDS, WAY_SUBMIT},     {WORK_WORDS, WAY_PROCESS},
+	{WORK_WORDS, WAY_POSIX_SPAWN}, {WORK_WORDS, WAY_VFORK},	     {WORK_WORDS, WAY_FORK_EXEC},
+	{WORK_TINY, WAY_FORK}, /* these two start nothing of it */
 	{WORK_TINY, WAY_ROUND_TRIP},
 };
 #define LANES	   (sizeof(kinds) / sizeof(kinds[0]))
@@ -200,6 +201,7 @@ void question_start(const struct bench *b)
 	static const struct pool_sizes pools[TEMPLATES] = {
 		[TEMPLATE_TINY] = {8, 4},
 		[TEMPLATE_WORDS] = {8, 4},
+		[TEMPLATE_EXEC] = {8, 4},
 	};
 	struct starter starters[WORKS];
 	struct lane lanes[LANES];

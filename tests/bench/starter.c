@@ -22,18 +22,24 @@
 
 #define HIGH_FD	    100 /* beyond what is given to children */
 
+/* How a child comes to be. */
+enum origin { NONE, COLD, FORK, OBJECT, EXEC };
+
 static const struct {
 	const char *name, *mode;
-	bool leaf, confirmed;
+	enum origin origin;
+	bool confirmed;
 } ways[WAYS] = {
-	[WAY_SUBMIT] = {"spawn_submit", "reply-first: STARTED", true, false},
-	[WAY_PROCESS] = {"spawn_process", "confirmed: READY", true, true},
-	[WAY_POSIX_SPAWN] = {"posix_spawn", "confirmed: after exec", false, true},
-	[WAY_VFORK] = {"vfork + exec", "confirmed: after exec", false, true},
-	[WAY_FORK_EXEC] = {"fork + exec", "unconfirmed: before exec", false, false},
-	[WAY_FORK] = {"fork + pipe, no exec", "unconfirmed: fork returns", false, false},
-	[WAY_ROUND_TRIP] = {"SEQPACKET, 1 fd each way", "answer: no process", false, true},
-	[WAY_NOTHING] = {"nothing started", "", false, false},
+	[WAY_SUBMIT] = {"spawn_submit", "reply-first: STARTED", OBJECT, false},
+	[WAY_PROCESS] = {"spawn_process", "confirmed: READY", OBJECT, true},
+	[WAY_EXEC_SUBMIT] = {"exec, spawn_submit", "reply-first: STARTED", EXEC, false},
+	[WAY_EXEC_PROCESS] = {"exec, spawn_process", "confirmed: after exec", EXEC, true},
+	[WAY_POSIX_SPAWN] = {"posix_spawn", "confirmed: after exec", COLD, true},
+	[WAY_VFORK] = {"vfork + exec", "confirmed: after exec", COLD, true},
+	[WAY_FORK_EXEC] = {"fork + exec", "unconfirmed: before exec", COLD, false},
+	[WAY_FORK] = {"fork + pipe, no exec", "unconfirmed: fork returns", FORK, false},
+	[WAY_ROUND_TRIP] = {"SEQPACKET, 1 fd each way", "answer: no process", NONE, true},
+	[WAY_NOTHING] = {"nothing started", "", NONE, false},
 };
 
 const char *way_name(enum way w)
@@ -48,12 +54,12 @@ const char *way_mode(enum way w)
 
 bool way_is_leaf(enum way w)
 {
-	return ways[w].leaf;
+	return ways[w].origin == OBJECT || ways[w].origin == EXEC;
 }
 
 bool way_is_served(enum way w)
 {
-	return ways[w].leaf;
+	return ways[w].origin == OBJECT || ways[w].origin == EXEC;
 }
 
 static void open_stamps(struct starter *s)
@@ -117,25 +123,30 @@ static void open_echo(struct starter *s)
 	s->echo = pair[0];
 }
 
-static struct spawn_request *make_request(const struct starter *s)
+static struct spawn_request *make_request(const struct starter *s, enum template template_)
 {
 	static const char *const args[] = {STAMP_ARG};
-	struct spawn_request *request = spawn_request_new(template_name(s->template_));
+	struct spawn_request *request = spawn_request_new(template_name(template_));
 
-	if (!request || (s->stamping && (spawn_request_args(request, 1, args) < 0 ||
-					 spawn_request_fd(request, s->stamps_fd, STAMP_FD) < 0)))
+	if (!request ||
+	    (template_ == TEMPLATE_EXEC && spawn_request_program(request, s->cold) < 0) ||
+	    (s->stamping && (spawn_request_args(request, 1, args) < 0 ||
+			     spawn_request_fd(request, s->stamps_fd, STAMP_FD) < 0)))
 		errx(1, "cannot make a request");
 	return request;
 }
 
 void starter_prepare(struct starter *s, enum way way)
 {
+	enum origin origin = ways[way].origin;
 	struct spawn_error why;
 
 	if (way_is_served(way) && !s->client && spawn_client_open(&s->client, s->socket, &why) < 0)
 		errx(1, "%s", why.message);
-	if (way_is_leaf(way) && !s->leaf)
-		s->leaf = make_request(s);
+	if (origin == OBJECT && !s->leaf)
+		s->leaf = make_request(s, s->template_);
+	if (origin == EXEC && !s->exec)
+		s->exec = make_request(s, TEMPLATE_EXEC);
 	if (way == WAY_ROUND_TRIP && s->echo < 0)
 		open_echo(s);
 }
@@ -143,6 +154,7 @@ void starter_prepare(struct starter *s, enum way way)
 void starter_close(struct starter *s)
 {
 	spawn_request_free(s->leaf);
+	spawn_request_free(s->exec);
 	spawn_client_close(s->client);
 	if (s->stamping) {
 		munmap(s->stamps, sizeof(*s->stamps));
@@ -179,32 +191,41 @@ static void on_started(struct spawn_proc *proc, const struct spawn_error *why, v
 	*ret = proc;
 }
 
-/* *ret is set by what reads the connection later. */
-static void submit(struct starter *s, struct spawn_proc **ret)
+static struct spawn_client *client_of(const struct starter *s, enum way way)
 {
+	return s->client;
+}
+
+static struct spawn_request *request_of(const struct starter *s, enum way way)
+{
+	return ways[way].origin == EXEC ? s->exec : s->leaf;
+}
+
+/* As the way has it; of those not confirmed *ret is set by what reads the connection later. */
+static void start_leaf(struct starter *s, enum way way, struct spawn_proc **ret)
+{
+	struct spawn_client *client = client_of(s, way);
+	struct spawn_request *request = request_of(s, way);
 	struct spawn_error why;
+	int r;
 
 	*ret = NULL;
-	if (spawn_submit(s->client, s->leaf, on_started, ret, NULL, &why) < 0)
-		errx(1, "spawn_submit: %s", why.message);
+	if (ways[way].confirmed)
+		r = spawn_process(client, request, ret, &why);
+	else
+		r = spawn_submit(client, request, on_started, ret, NULL, &why);
+	if (r < 0)
+		errx(1, "%s: %s", way_name(way), why.message);
 }
 
-static void await_started(struct starter *s, struct spawn_proc *const *proc)
+static void await_started(struct spawn_client *client, struct spawn_proc *const *proc)
 {
 	while (!*proc) {
-		struct pollfd p = {.fd = spawn_client_fd(s->client), .events = POLLIN};
+		struct pollfd p = {.fd = spawn_client_fd(client), .events = POLLIN};
 
-		if (poll(&p, 1, -1) > 0 && spawn_client_dispatch(s->client) < 0)
+		if (poll(&p, 1, -1) > 0 && spawn_client_dispatch(client) < 0)
 			errx(1, "the server was lost");
 	}
-}
-
-static void process(struct starter *s, struct spawn_proc **ret)
-{
-	struct spawn_error why;
-
-	if (spawn_process(s->client, s->leaf, ret, &why) < 0)
-		errx(1, "spawn_process: %s", why.message);
 }
 
 static bool was_hit(const struct spawn_proc *proc)
@@ -235,12 +256,9 @@ static void run_leaf(struct starter *s, enum way way, struct sample *ret)
 	struct spawn_proc *proc;
 	struct spawn_exit *end;
 
-	if (ways[way].confirmed)
-		process(s, &proc);
-	else
-		submit(s, &proc);
+	start_leaf(s, way, &proc);
 	returned = clock_now();
-	await_started(s, &proc);
+	await_started(client_of(s, way), &proc);
 	handle = clock_now();
 	if (spawn_proc_wait(proc, -1, &end) < 0)
 		errx(1, "spawn_proc_wait failed");
@@ -430,10 +448,8 @@ static void pass_begin(struct starter *s, enum way way, struct flight *f, struct
 
 	if (!way_is_leaf(way))
 		f->pid = start_cold(s, way);
-	else if (ways[way].confirmed)
-		process(s, &f->proc);
 	else
-		submit(s, &f->proc);
+		start_leaf(s, way, &f->proc);
 	ret->call_us = us(from, clock_now());
 }
 
@@ -449,7 +465,7 @@ static void pass_end(struct starter *s, enum way way, struct flight *f, struct p
 		ret->hit = true;
 		return;
 	}
-	await_started(s, &f->proc);
+	await_started(client_of(s, way), &f->proc);
 	if (spawn_proc_wait(f->proc, -1, &end) < 0)
 		errx(1, "spawn_proc_wait failed");
 	expect_success(end);

@@ -15,6 +15,8 @@
 enum way {
 	WAY_SUBMIT,	 /* spawn_submit() until STARTED */
 	WAY_PROCESS,	 /* spawn_process() */
+	WAY_EXEC_SUBMIT, /* of the same source, cold, executed by a leaf of the server */
+	WAY_EXEC_PROCESS,
 	WAY_POSIX_SPAWN, /* of the same source, cold */
 	WAY_VFORK,
 	WAY_FORK_EXEC,
@@ -58,7 +60,7 @@ struct starter {
 	bool stamping;
 	const char *socket;	     /* borrowed; NULL: without the server's ways */
 	struct spawn_client *client; /* NULL until a way needs it; so are the others */
-	struct spawn_request *leaf;
+	struct spawn_request *leaf, *exec;
 	struct stamps *stamps; /* with stamping */
 	int stamps_fd;
 	int echo; /* -1: no round trips yet */

@@ -310,6 +310,7 @@ static void note(struct body *body, const struct message *m)
 	const uint8_t *bytes;
 	size_t len;
 
+	body->pid = (pid_t)message_u32(m, REC_PID);
 	if (m->type == MSG_READY) {
 		bytes = message_bytes(m, REC_TOKEN, &len);
 		memcpy(body->token, bytes, sizeof(body->token));

@@ -34,9 +34,11 @@ struct call *call_find(struct connection *c, uint32_t id)
 
 uint32_t call_number(struct connection *c)
 {
+	uint32_t half = c->is_private ? PRIVATE_IDS : 0;
+
 	do
-		c->last_id++;
-	while (c->last_id == 0 || call_find(c, c->last_id));
+		c->last_id = ((c->last_id + 1) & ~PRIVATE_IDS) | half;
+	while (c->last_id == half || call_find(c, c->last_id));
 	return c->last_id;
 }
 
@@ -99,7 +101,7 @@ int call_ask(struct connection *c, struct call *call, enum message_type type,
 		call->done = call->lost = false;
 		call->error.code = 0;
 		frame_begin(&f, buf, sizeof(buf), type, call->id);
-		r = connection_send_anew(c, &f, -1, true, err);
+		r = connection_send_anew(c, &f, -1, true, NULL, err);
 		if (r < 0)
 			return r;
 		call_add(c, call);

@@ -51,8 +51,7 @@ static int copy_path(const char *path, char **ret)
 	return 0;
 }
 
-/* Made absolute: a reconnect must not depend on where the program is by then. */
-static int absolute_path(const char *path, char **ret)
+int connect_absolute(const char *path, char **ret)
 {
 	_cleanup_free_ char *dir = NULL;
 	char *joined;
@@ -79,7 +78,7 @@ int connect_path(const char *given, char **ret)
 			given = NULL;
 	}
 	if (given)
-		return absolute_path(given, ret);
+		return connect_absolute(given, ret);
 	user = user_socket(&r);
 	if (r < 0)
 		return r;

@@ -7,6 +7,8 @@
 
 /* Absolute path of the given socket, or of the default one for NULL; to be freed. */
 int connect_path(const char *given, char **ret);
+/* The same path, absolute: a reconnect must not depend on where the program is by then. */
+int connect_absolute(const char *path, char **ret);
 /*
  * A socket connected to a server that the caller or root owns, in a directory that nobody else may
  * write. Waits at most timeout_ms for room in the server's queue.

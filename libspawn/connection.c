@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +19,9 @@
 #include <unistd.h>
 
 #define PAY_MS 2000
+/* A private host that says nothing for so long when asked may have been stopped, with the
+ * application but not continued with it. */
+#define SILENCE_MS 1000
 
 struct waiter {
 	struct waiter *next;
@@ -25,23 +29,52 @@ struct waiter {
 	const void *on;
 };
 
+static void free_connection(struct connection *c)
+{
+	free(c->buffer);
+	free(c->peer);
+	free(c->path);
+	free(c);
+}
+
+/* Where it leads. */
+static int name_peer(struct connection *c, const char *path)
+{
+	int r = 0;
+
+	if (!path) {
+		r = private_path(&c->path);
+		if (r < 0)
+			return r;
+	} else {
+		c->path = strdup(path);
+	}
+	if (!c->path ||
+	    asprintf(&c->peer, "the %s %s", path ? "server at" : "private host", c->path) < 0) {
+		c->peer = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 int connection_new(const char *path, struct connection **ret)
 {
 	struct connection *c = calloc(1, sizeof(*c));
+	int r;
 
 	if (!c)
 		return -ENOMEM;
-	c->path = strdup(path);
-	c->buffer = malloc(WIRE_INLINE_MAX);
-	if (!c->path || !c->buffer) {
-		free(c->buffer);
-		free(c->path);
-		free(c);
-		return -ENOMEM;
+	c->is_private = !path;
+	r = name_peer(c, path);
+	if (r == 0 && !(c->buffer = malloc(WIRE_INLINE_MAX)))
+		r = -ENOMEM;
+	if (r < 0) {
+		free_connection(c);
+		return r;
 	}
 	atomic_init(&c->refs, 1);
 	c->pid = getpid();
-	c->fd = c->reserve = -1;
+	c->fd = c->reserve = c->joint.fd = c->host.pidfd = -1;
 	c->waiters_end = &c->waiters;
 	pthread_mutex_init(&c->lock, NULL);
 	*ret = c;
@@ -66,33 +99,37 @@ void connection_unref(struct connection *c)
 	procs_forget(c);
 	fd_close(c->fd);
 	fd_close(c->reserve);
+	fd_close(c->joint.fd);
+	private_end(&c->host);
 	pthread_mutex_destroy(&c->lock);
-	free(c->buffer);
-	free(c->path);
-	free(c);
+	free_connection(c);
 }
 
 /* Those of parents, after a fork: never used again, but reachable: leak checkers see it is meant.
  */
 static _Atomic(struct connection *) abandoned;
 
-void connection_abandon(struct connection *c)
+/* What we see of the parent's memory may be a moment younger than what we see of its descriptors,
+ * so the number is believed only if it is that file. */
+static void close_copy(int fd, ino_t ino)
 {
 	struct stat st;
 
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == ino)
+		fd_close(fd);
+}
+
+void connection_abandon(struct connection *c)
+{
 	c->next_abandoned = atomic_load(&abandoned);
 	while (!atomic_compare_exchange_weak(&abandoned, &c->next_abandoned, c))
 		;
 
-	/*
-	 * close, not shutdown: the socket is the parent's. What we see of its memory may be a
-	 * moment younger than what we see of its descriptors, so the number is believed only if it
-	 * is that socket. The reserve is a duplicate of it.
-	 */
-	if (c->fd >= 0 && fstat(c->fd, &st) == 0 && st.st_ino == c->ino)
-		fd_close(c->fd);
-	if (c->reserve >= 0 && fstat(c->reserve, &st) == 0 && st.st_ino == c->ino)
-		fd_close(c->reserve);
+	/* close, not shutdown: the socket is the parent's. The reserve is a duplicate of it. */
+	close_copy(c->fd, c->ino);
+	close_copy(c->reserve, c->ino);
+	close_copy(c->host.pidfd, c->host.ino);
+	close_copy(c->joint.fd, c->joint.ino);
 }
 
 void connection_lock(struct connection *c)
@@ -168,7 +205,7 @@ static void check_greeting(struct connection *c)
 	if (c->state != CONNECTION_GREETING || !has_passed(c->hello_deadline))
 		return;
 	error_set(&why, -ETIMEDOUT, SPAWN_ORIGIN_WIRE, STEP_HELLO,
-		  "the server at %s does not answer: it is stuck or not spawnd", c->path);
+		  "%s does not answer: it is stuck or not spawnd's", c->peer);
 	connection_lost(c, &why);
 }
 
@@ -197,10 +234,10 @@ static int receive_all(struct connection *c)
 				why = c->complaint;
 			else if (n == 0)
 				error_set(&why, -ECONNRESET, SPAWN_ORIGIN_WIRE, STEP_RECEIVE,
-					  "the server at %s closed the connection", c->path);
+					  "%s closed the connection", c->peer);
 			else
 				error_errno(&why, (int)n, SPAWN_ORIGIN_WIRE, STEP_RECEIVE,
-					    "receive from the server at %s", c->path);
+					    "receive from %s", c->peer);
 			connection_lost(c, &why);
 		}
 		fds_close(&fds);
@@ -227,14 +264,19 @@ static int lead(struct connection *c, uint64_t deadline, short events)
 {
 	struct pollfd p = {.fd = c->fd, .events = (short)(POLLIN | events)};
 	uint64_t until = deadline;
-	int n;
+	int n, timeout;
 
 	if (c->state == CONNECTION_GREETING && (!until || c->hello_deadline < until))
 		until = c->hello_deadline;
+	timeout = clock_poll_timeout(until);
+	if (c->is_private && (timeout < 0 || timeout > SILENCE_MS))
+		timeout = SILENCE_MS;
 	c->reading = true;
 	connection_unlock(c);
-	n = poll(&p, 1, clock_poll_timeout(until));
+	n = poll(&p, 1, timeout);
 	connection_lock(c);
+	if (n == 0 && c->is_private)
+		private_continue(&c->host);
 	if (n > 0)
 		receive_all(c);
 	c->reading = false;
@@ -282,12 +324,47 @@ void connection_await_room(struct connection *c)
 	connection_lock(c);
 }
 
+static void part_with_host(struct connection *c)
+{
+	struct spawn_error why;
+
+	error_set(&why, -ECONNRESET, SPAWN_ORIGIN_WIRE, STEP_START,
+		  "%s was ended: the process is not what it was started with", c->peer);
+	connection_lost(c, &why);
+}
+
+/*
+ * Connected to a peer that is good for a request of that identity. One that is not answers what it
+ * was asked before it is ended: that takes a moment, a host waits for nobody.
+ */
+static int open_as(struct connection *c, const struct identity *as, struct spawn_error *err)
+{
+	uint64_t fresh = 0;
+
+	for (;;) {
+		int r = connection_open(c, 0, err);
+
+		if (r < 0 || !as || identity_equal(as, &c->host.as))
+			return r;
+		/* What cannot be compared is good for one request, of the thread that started it.
+		 */
+		if (!as->known && c->losses == fresh && c->host.as.thread == as->thread)
+			return 0;
+		if (c->calls.first) {
+			connection_turn(c, c, 0);
+			continue;
+		}
+		part_with_host(c);
+		fresh = c->losses;
+	}
+}
+
 int connection_send_anew(struct connection *c, struct frame *f, int fd, bool patient,
-			 struct spawn_error *err)
+			 const struct identity *as, struct spawn_error *err)
 {
 	for (int tries = 0;; tries++) {
 		uint64_t losses;
-		int r = connection_open(c, 0, err);
+		int r = open_as(c, as, err);
 
 		if (r < 0)
 			return r;
@@ -298,19 +375,19 @@ int connection_send_anew(struct connection *c, struct frame *f, int fd, bool pat
 			return 0;
 		if (r == -EAGAIN && !patient)
 			return error_set(err, r, SPAWN_ORIGIN_CLIENT, STEP_SEND,
-					 "the server at %s does not keep up: try again when its "
-					 "socket is writable",
-					 c->path);
+					 "%s does not keep up: try again when its socket is "
+					 "writable",
+					 c->peer);
 		if (r == -ETOOMANYREFS)
 			return error_set(err, -EAGAIN, SPAWN_ORIGIN_CLIENT, STEP_SEND,
 					 "too many descriptors of this user are in flight: try "
 					 "again when earlier requests have started");
 		if (r != -EAGAIN && r != -ECONNRESET)
-			return error_errno(err, r, SPAWN_ORIGIN_CLIENT, STEP_SEND,
-					   "send to the server at %s", c->path);
+			return error_errno(err, r, SPAWN_ORIGIN_CLIENT, STEP_SEND, "send to %s",
+					   c->peer);
 		if (tries == 3)
 			return error_set(err, -ECONNRESET, SPAWN_ORIGIN_WIRE, STEP_SEND,
-					 "the server at %s closes each connection", c->path);
+					 "%s closes each connection", c->peer);
 		/* A datagram that was refused did not go: to send it again repeats nothing. */
 		while (c->losses == losses)
 			connection_turn(c, c, 0);
@@ -327,6 +404,7 @@ void connection_lost(struct connection *c, const struct spawn_error *why)
 	c->fd = c->reserve = -1;
 	fd_close(fd);
 	fd_close(reserve);
+	private_end(&c->host);
 	c->state = CONNECTION_LOST;
 	c->losses++;
 	if (greeting) {
@@ -341,6 +419,21 @@ void connection_lost(struct connection *c, const struct spawn_error *why)
 	}
 	procs_untake(c);
 	connection_wake(c, NULL);
+}
+
+void connection_finish(struct connection *c)
+{
+	uint64_t deadline = clock_now() + PAY_MS * NS_PER_MS;
+
+	while (c->is_private && c->calls.first && c->state == CONNECTION_OPEN &&
+	       connection_turn(c, c, deadline) != -ETIMEDOUT)
+		;
+}
+
+void connection_retire(struct connection *c)
+{
+	if (c->is_private && c->fd >= 0)
+		part_with_host(c);
 }
 
 static void greet(struct connection *c)
@@ -365,8 +458,7 @@ static void greet(struct connection *c)
 	if (r < 0 && r != -ECONNRESET) { /* lost: the leader finds out why */
 		struct spawn_error why;
 
-		error_errno(&why, r, SPAWN_ORIGIN_WIRE, STEP_HELLO, "greet the server at %s",
-			    c->path);
+		error_errno(&why, r, SPAWN_ORIGIN_WIRE, STEP_HELLO, "greet %s", c->peer);
 		connection_lost(c, &why);
 	}
 }
@@ -375,6 +467,7 @@ static void reconnect(struct connection *c, uint64_t deadline)
 {
 	struct spawn_error error = {0};
 	int timeout = HELLO_TIMEOUT_MS, left = clock_poll_timeout(deadline);
+	struct private_host host = {.pidfd = -1};
 	int fd = -1, r;
 	struct stat st;
 
@@ -382,7 +475,10 @@ static void reconnect(struct connection *c, uint64_t deadline)
 		timeout = left > 0 ? left : 1; /* 0 would be for ever */
 	c->state = CONNECTION_CONNECTING;
 	connection_unlock(c);
-	r = connect_server(c->path, timeout, &fd, &error);
+	if (c->is_private)
+		r = private_start(c->path, &host, &fd, &error);
+	else
+		r = connect_server(c->path, timeout, &fd, &error);
 	if (r == 0 && fstat(fd, &st) < 0)
 		st.st_ino = 0;
 	connection_lock(c);
@@ -393,6 +489,7 @@ static void reconnect(struct connection *c, uint64_t deadline)
 	} else {
 		c->ino = st.st_ino;
 		c->fd = fd;
+		c->host = host;
 		c->reserve = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 		greet(c);
 	}
@@ -439,7 +536,7 @@ int connection_open(struct connection *c, uint64_t deadline, struct spawn_error 
 		} else if (connection_turn(c, c, deadline) == -ETIMEDOUT &&
 			   c->state != CONNECTION_OPEN && c->failures == seen) {
 			return error_set(err, -ETIMEDOUT, SPAWN_ORIGIN_WIRE, STEP_HELLO,
-					 "the server at %s has not answered yet", c->path);
+					 "%s has not answered yet", c->peer);
 		}
 	}
 }

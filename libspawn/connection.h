@@ -13,6 +13,7 @@
 #define LIBSPAWN_CONNECTION_H
 
 #include "libspawn.h"
+#include "private.h"
 #include "wire/channel.h"
 #include "wire/message.h"
 
@@ -21,6 +22,8 @@
 
 #define HELLO_TIMEOUT_MS 10000
 #define PROC_BUCKETS	 64
+/* A client may have two connections: the ids of the private one have this bit. */
+#define PRIVATE_IDS 0x80000000u
 
 enum connection_state {
 	CONNECTION_LOST,       /* or never made: the next operation that needs it connects */
@@ -63,13 +66,16 @@ struct waiter;
 struct connection {
 	atomic_uint refs;
 	pid_t pid;
-	char *path;
+	bool is_private; /* to a private host; else to a server */
+	char *path;	 /* of the socket, or of the private host's executable */
+	char *peer;	 /* in words */
 	struct connection *next_abandoned;
 
 	pthread_mutex_t lock;
 	enum connection_state state;
 	int fd;
-	ino_t ino;   /* of fd: a child makes sure with it that the number is still this socket */
+	ino_t ino; /* of fd: a child makes sure with it that the number is still this socket */
+	struct private_host host; /* of a private connection */
 	int reserve; /* given up to receive a descriptor when the process has no other left */
 	bool reading;
 	struct waiter *waiters, **waiters_end;
@@ -91,12 +97,21 @@ struct connection {
 	struct spawn_proc *released, **released_end; /* in the order of their RELEASE */
 	uint64_t sends; /* calls and RELEASEs of this connection so far, in order */
 
+	/* What spawn_client_fd() gives while the client has this connection and a private one: an
+	 * epoll of both. */
+	struct {
+		int fd; /* -1: none */
+		ino_t ino;
+		int of[2];
+		uint64_t losses[2];
+	} joint;
+
 	char server[65]; /* of WELCOME */
 	uint32_t server_mode;
 	pid_t keeper_pid;
 };
 
-/* Not connected yet. Takes nothing. */
+/* Not connected yet. path: of a server's socket; NULL: to a private host. Takes nothing. */
 int connection_new(const char *path, struct connection **ret);
 struct connection *connection_ref(struct connection *c);
 void connection_unref(struct connection *c); /* NULL is fine */
@@ -134,15 +149,23 @@ int connection_turn(struct connection *c, const void *on, uint64_t deadline);
 int connection_drain(struct connection *c);
 /* -EAGAIN, -ECONNRESET (lost, or about to be found lost), or another negative errno. */
 int connection_send(struct connection *c, struct frame *f, int fd);
-/* The same, but connects anew when lost, and, if patient, waits for room. */
+/*
+ * The same, but connects anew when lost, and, if patient, waits for room. as: whom a private host
+ * must be like, or another is started; NULL: anyone.
+ */
 int connection_send_anew(struct connection *c, struct frame *f, int fd, bool patient,
-			 struct spawn_error *err);
+			 const struct identity *as, struct spawn_error *err);
 /* Until the socket takes more. It is also read meanwhile: the server may wait for that. */
 void connection_await_room(struct connection *c);
 /* Tells the server, for a moment also at the price of connecting anew, of the records that nobody
  * will ask for. */
 void connection_pay(struct connection *c);
 void connection_lost(struct connection *c, const struct spawn_error *why);
+/* The client is about to be closed. A private host answers at once: waits for what is in flight. */
+void connection_finish(struct connection *c);
+/* It is closed, and nothing is in flight: a private host ends. A server's connection is for the
+ * procs, too. */
+void connection_retire(struct connection *c);
 void connection_wake(struct connection *c, const void *on); /* NULL: everybody */
 
 uint32_t call_number(struct connection *c); /* an id for the next call */

@@ -15,8 +15,8 @@ static void protocol_error(struct connection *c, const char *what)
 {
 	struct spawn_error why;
 
-	error_set(&why, -EPROTO, SPAWN_ORIGIN_WIRE, STEP_DECODE,
-		  "the server at %s broke the protocol: %s", c->path, what);
+	error_set(&why, -EPROTO, SPAWN_ORIGIN_WIRE, STEP_DECODE, "%s broke the protocol: %s",
+		  c->peer, what);
 	connection_lost(c, &why);
 }
 
@@ -93,7 +93,8 @@ static void on_started(struct connection *c, const struct message *m, struct fds
 
 	if (!call || (call->kind != CALL_SPAWN && call->kind != CALL_SUBMIT)) {
 		fd_close(pidfd);
-		disclaim(c, message_u64(m, REC_SERIAL));
+		if (!c->is_private)
+			disclaim(c, message_u64(m, REC_SERIAL));
 		return;
 	}
 	p = call->proc;
@@ -102,9 +103,13 @@ static void on_started(struct connection *c, const struct message *m, struct fds
 	p->timing.received = get_u64(times);
 	p->timing.handed = get_u64(times + 8);
 	p->timing.pool_hit = message_u32(m, REC_FLAGS) & FLAG_POOL_HIT;
-	if (pidfd >= 0)
+	if (pidfd >= 0 && c->is_private) {
+		p->nofork = message_u32(m, REC_NOFORK);
+		p->nofork_by = message_u32(m, REC_NOFORK_BY);
+		proc_own(c, p, (pid_t)message_u32(m, REC_PID), pidfd);
+	} else if (pidfd >= 0) {
 		proc_hold(c, p, m, pidfd);
-	else /* it runs, and the pidfd is lost for want of a number: its token gets another */
+	} else /* it runs, and the pidfd is lost for want of a number: its token gets another */
 		call->lost = true;
 	call_finish(c, call);
 }

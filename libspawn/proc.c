@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct spawn_proc *proc_new(struct connection *c)
@@ -20,6 +23,7 @@ struct spawn_proc *proc_new(struct connection *c)
 	p->connection = connection_ref(c);
 	p->pidfd = -1;
 	p->body.fd = -1;
+	p->state = c->is_private ? PROC_OWN : PROC_NEW;
 	return p;
 }
 
@@ -88,6 +92,50 @@ void proc_hold(struct connection *c, struct spawn_proc *p, const struct message 
 	connection_wake(c, p);
 	if (p->freed || p->owed)
 		proc_release(c, p);
+}
+
+void proc_own(struct connection *c, struct spawn_proc *p, pid_t pid, int pidfd)
+{
+	p->pid = pid;
+	p->pidfd = pidfd;
+	p->generation = 1;
+	connection_wake(c, p);
+}
+
+static uint64_t microseconds(const struct timeval *t)
+{
+	return (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_usec;
+}
+
+int proc_reap(const struct spawn_proc *p, bool wait, struct exit_record *ret)
+{
+	struct rusage use = {0};
+	siginfo_t si = {0};
+	long r;
+
+	/* The kernel's own call, for the usage that glibc's leaves out. */
+	do
+		r = syscall(SYS_waitid, P_PIDFD, p->pidfd, &si, WEXITED | (wait ? 0 : WNOHANG),
+			    &use);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	if (si.si_pid == 0)
+		return -EAGAIN;
+	*ret = (struct exit_record){
+		.code = si.si_code,
+		.status = si.si_status,
+		.utime_us = microseconds(&use.ru_utime),
+		.stime_us = microseconds(&use.ru_stime),
+		.maxrss_kib = (uint64_t)use.ru_maxrss,
+		.minflt = (uint64_t)use.ru_minflt,
+		.majflt = (uint64_t)use.ru_majflt,
+		.inblock = (uint64_t)use.ru_inblock,
+		.oublock = (uint64_t)use.ru_oublock,
+		.nvcsw = (uint64_t)use.ru_nvcsw,
+		.nivcsw = (uint64_t)use.ru_nivcsw,
+	};
+	return 0;
 }
 
 void proc_add_untaken(struct connection *c, struct spawn_proc *p,

@@ -17,6 +17,7 @@ enum proc_state {
 	PROC_TAKING,   /* TAKE is sent */
 	PROC_RELEASED, /* RELEASE is sent; listed until it is certain that the server read it */
 	PROC_ORPHAN,   /* the server has no record of it */
+	PROC_OWN,      /* a child of this process, always: there is no other record of it */
 };
 
 struct spawn_proc {
@@ -45,6 +46,10 @@ struct spawn_proc {
 	struct spawn_timing timing;
 };
 
+/* How it ended, of a child of this process that is over, which is thereby reaped. -EAGAIN: its
+ * tracer is told first. -ECHILD: somebody else has reaped it. */
+int proc_reap(const struct spawn_proc *p, bool wait, struct exit_record *ret);
+
 /* Not started; NULL when out of memory. */
 struct spawn_proc *proc_new(struct connection *c);
 
@@ -56,6 +61,9 @@ void proc_hold(struct connection *c, struct spawn_proc *p, const struct message 
 /* Enters one of which only the token is known, to be taken. */
 void proc_add_untaken(struct connection *c, struct spawn_proc *p,
 		      const uint8_t token[WIRE_TOKEN_SIZE]);
+/* The private host made it; or, of one whose answer was lost, the child itself said so. Takes
+ * pidfd, which may be -1: the pid is all that is known. */
+void proc_own(struct connection *c, struct spawn_proc *p, pid_t pid, int pidfd);
 /* The server has no record of it, or it is given up. May free a proc that the user freed. */
 void proc_orphan(struct connection *c, struct spawn_proc *p);
 /* Tells the server that nobody will ask any more, now or as soon as it can be told. */

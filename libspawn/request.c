@@ -317,6 +317,15 @@ int spawn_request_nofork(struct spawn_request *r, enum spawn_nofork level)
 	return 0;
 }
 
+int spawn_request_owner(struct spawn_request *r, enum spawn_owner owner)
+{
+	if (owner != SPAWN_OWNER_SERVER && owner != SPAWN_OWNER_CALLER)
+		return MISTAKE(r, -EINVAL, "%d is no owner of a child", (int)owner);
+	r->owner = owner;
+	r->owner_given = true;
+	return 0;
+}
+
 int spawn_request_kill_with_caller(struct spawn_request *r, bool on)
 {
 	r->kill_with_caller = on;

@@ -40,7 +40,8 @@ struct spawn_request {
 	size_t n_fds;
 	struct fd_opening *opens;
 	size_t n_opens;
-	bool umask_given, nofork_given, deadline_given, kill_with_caller;
+	bool umask_given, nofork_given, deadline_given, kill_with_caller, owner_given;
+	enum spawn_owner owner;
 	mode_t umask;
 	uint32_t nofork;
 	uint64_t deadline_ms, grace_ms;

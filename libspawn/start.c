@@ -12,12 +12,75 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 /* How long the outcome of a request is looked for when the connection was lost: by a thread that
  * waits for just that, and by one that has others to serve. */
-#define START_TRIES 3
+#define START_TRIES    3
 #define LOST_MS	       10000
 #define LOST_SUBMIT_MS 1000
+
+static int refuse(struct spawn_error *err, int code, const char *why)
+{
+	return error_set(err, code, SPAWN_ORIGIN_CLIENT, STEP_OWNER, "%s", why);
+}
+
+/* What a child of the caller's cannot have. */
+static int check_own(const struct spawn_request *r, bool has_server, struct spawn_error *err)
+{
+	bool has_program = r->program || r->program_fd >= 0;
+
+	if (strcmp(r->template_name, "exec") != 0)
+		return error_set(
+			err, has_server ? -EINVAL : -ENOTCONN, SPAWN_ORIGIN_CLIENT, STEP_OWNER,
+			has_server ? "a leaf of template \"%s\" is the server's child: leave "
+				     "SPAWN_OWNER_CALLER out, or name a program instead"
+				   : "template \"%s\" is a server's, and a client of "
+				     "spawn_private_open() has none: use spawn_client_open()",
+			r->template_name);
+	if (!has_program)
+		return refuse(err, -EINVAL,
+			      "a child of the caller's needs a program: spawn_request_program(), "
+			      "_path_search() or _program_fd()");
+	if (r->kill_with_caller)
+		return refuse(
+			err, -EOPNOTSUPP,
+			"kill_with_caller is a server's work: a child of the caller's lives on "
+			"as after fork; leave SPAWN_OWNER_CALLER out, or use prctl(2) "
+			"PR_SET_PDEATHSIG in the program");
+	if (r->deadline_given)
+		return refuse(
+			err, -EOPNOTSUPP,
+			"a deadline is a server's work: for a child of the caller's, wait with a "
+			"timeout and use spawn_proc_kill()");
+	return 0;
+}
+
+/* To whom it goes. A reference. */
+static int choose(struct spawn_client *client, const struct spawn_request *r,
+		  struct connection **ret, struct spawn_error *err)
+{
+	bool has_server = !atomic_load(&client->connection)->is_private;
+	enum spawn_owner owner = r->owner_given ? r->owner
+				 : has_server	? SPAWN_OWNER_SERVER
+						: SPAWN_OWNER_CALLER;
+	int rc;
+
+	if (r->error.code) {
+		if (err)
+			*err = r->error;
+		return r->error.code;
+	}
+	if (owner == SPAWN_OWNER_CALLER) {
+		rc = check_own(r, has_server, err);
+		return rc < 0 ? rc : client_enter_private(client, ret, err);
+	}
+	if (!has_server)
+		return refuse(err, -ENOTCONN,
+			      "SPAWN_OWNER_SERVER needs a server, and a client of "
+			      "spawn_private_open() has none: use spawn_client_open()");
+	return client_enter(client, ret, err);
+}
 
 /* Makes all that can fail before the server is asked. */
 static int prepare(struct connection *c, const struct spawn_request *request, uint64_t requested,
@@ -26,11 +89,6 @@ static int prepare(struct connection *c, const struct spawn_request *request, ui
 	struct spawn_proc *p;
 	int r;
 
-	if (request->error.code) {
-		if (err)
-			*err = request->error;
-		return request->error.code;
-	}
 	p = proc_new(c);
 	if (!p)
 		return error_errno(err, -ENOMEM, SPAWN_ORIGIN_CLIENT, STEP_REQUEST, "start");
@@ -48,10 +106,13 @@ static int prepare(struct connection *c, const struct spawn_request *request, ui
 static int ask(struct connection *c, struct call *call, const struct spawn_request *request,
 	       int leaf_fd, struct spawn_error *err)
 {
+	struct identity as;
 	uint8_t buf[256];
 	struct frame f;
 	int r;
 
+	if (c->is_private)
+		identity_look(&as);
 	call->id = call_number(c);
 	frame_begin(&f, buf, sizeof(buf), MSG_SPAWN, call->id);
 	frame_string(&f, REC_TEMPLATE, request->template_name);
@@ -62,7 +123,8 @@ static int ask(struct connection *c, struct call *call, const struct spawn_reque
 		frame_u64(&f, REC_DEADLINE, request->deadline_ms);
 		frame_u64(&f, REC_GRACE, request->grace_ms);
 	}
-	r = connection_send_anew(c, &f, leaf_fd, call->kind == CALL_SPAWN, err);
+	r = connection_send_anew(c, &f, leaf_fd, call->kind == CALL_SPAWN,
+				 c->is_private ? &as : NULL, err);
 	if (r == 0)
 		call_add(c, call);
 	return r;
@@ -93,6 +155,39 @@ static int take(struct connection *c, struct spawn_proc *p, uint64_t deadline)
 	return r;
 }
 
+/*
+ * The child itself says its pid; the private host that made it cannot any more. That it is, or was,
+ * a child of this process is made sure of.
+ */
+static int adopt(struct connection *c, struct spawn_proc *p)
+{
+	_cleanup_close_ int pidfd = -1;
+	siginfo_t info;
+
+	if (p->body.pid <= 0 || p->pidfd >= 0)
+		return p->pidfd >= 0 ? 0 : -EINPROGRESS;
+	pidfd = fd_above_stdio(pidfd_open_pid(p->body.pid));
+	if (pidfd < 0 || waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return -EINPROGRESS;
+	connection_lock(c);
+	proc_own(c, p, p->body.pid, take_fd(&pidfd));
+	p->timing.started = clock_now();
+	connection_unlock(c);
+	return 0;
+}
+
+/* A child of this process that has failed, or ended, before it was what was asked for: nobody else
+ * knows of it, so nobody else shall have to reap it. */
+static void bury(struct connection *c, struct spawn_proc *p)
+{
+	struct exit_record record;
+
+	if (p->state != PROC_OWN || (!p->body.failed && (p->body.ready || !p->body.over)))
+		return;
+	if (adopt(c, p) == 0)
+		proc_reap(p, true, &record);
+}
+
 /* The answer was lost: the leaf itself says whether it runs. Without the lock. */
 static int decide(struct connection *c, const struct call *call, struct spawn_request *request,
 		  uint64_t deadline, struct spawn_error *err)
@@ -107,7 +202,7 @@ static int decide(struct connection *c, const struct call *call, struct spawn_re
 				 "the server was lost before the child was started: it does not "
 				 "run, try again");
 	if (p->body.ready)
-		r = take(c, p, deadline);
+		r = p->state == PROC_OWN ? adopt(c, p) : take(c, p, deadline);
 	if (r == 0)
 		return 0;
 	return error_set(err, -EINPROGRESS, SPAWN_ORIGIN_WIRE, STEP_TAKE,
@@ -137,7 +232,7 @@ static int confirm(struct spawn_proc *p, struct spawn_request *request, struct s
 		return body_error(&p->body, request, err);
 	if (p->body.ready)
 		return 0;
-	if (p->body.over && never_launched(p))
+	if (p->body.over && p->state != PROC_OWN && never_launched(p))
 		return error_set(err, -ECONNRESET, SPAWN_ORIGIN_WIRE, STEP_START,
 				 "the leaf died before the request reached it: try again");
 	if (p->body.over)
@@ -183,6 +278,7 @@ static int attempt(struct connection *c, struct spawn_request *request, uint64_t
 		return r;
 	r = start(c, request, &call, leaf_fd, err);
 	if (r < 0) {
+		bury(c, call.proc);
 		spawn_proc_free(call.proc);
 		return r;
 	}
@@ -201,14 +297,14 @@ int spawn_process(struct spawn_client *client, struct spawn_request *request,
 	_uncancellable_ cancel = cancel_off();
 	struct spawn_error why;
 	struct connection *c;
-	int r = client_enter(client, &c, err);
+	int r = choose(client, request, &c, err);
 
 	if (r < 0)
 		return r;
 	/*
 	 * A server that was lost with the request still in its hands, as the end of the body socket
-	 * proves, has started nothing, nor has a leaf that died before it was launched: asking again
-	 * cannot start it twice.
+	 * proves, has started nothing, nor has a leaf that died before it was launched: asking
+	 * again cannot start it twice.
 	 */
 	for (int tries = 0; tries < START_TRIES; tries++) {
 		r = attempt(c, request, requested, ret, &why);
@@ -231,7 +327,7 @@ int spawn_submit(struct spawn_client *client, struct spawn_request *request,
 	struct call *call;
 	int r, leaf_fd = -1;
 
-	r = client_enter(client, &c, err);
+	r = choose(client, request, &c, err);
 	if (r < 0)
 		return r;
 	call = calloc(1, sizeof(*call));
@@ -268,6 +364,7 @@ void start_complete(struct connection *c, struct call *call)
 	if (call->lost)
 		r = decide(c, call, NULL, clock_now() + LOST_SUBMIT_MS * NS_PER_MS, &err);
 	if (r < 0) {
+		bury(c, call->proc);
 		spawn_proc_free(call->proc);
 		call->on_started(NULL, &err, call->user);
 	} else {
@@ -283,8 +380,11 @@ int spawn_cancel(struct spawn_client *client, uint32_t id)
 	struct connection *c;
 	struct call *call;
 	struct frame f;
-	int r = client_enter(client, &c, NULL);
+	int r;
 
+	if (id & PRIVATE_IDS)
+		return -ENOENT; /* a private host hands to the child at once */
+	r = client_enter(client, &c, NULL);
 	if (r < 0)
 		return r;
 	connection_lock(c);

@@ -104,6 +104,12 @@ int spawn_client_status(struct spawn_client *client, const struct spawn_status_c
 
 	if (r < 0)
 		return r;
+	if (c->is_private) {
+		connection_unref(c);
+		return error_set(err, -ENOTCONN, SPAWN_ORIGIN_CLIENT, STEP_REQUEST,
+				 "a client of spawn_private_open() has no server whose state could "
+				 "be told");
+	}
 	call.replies_end = &call.replies;
 	connection_lock(c);
 	r = call_ask(c, &call, MSG_STATUS, err);

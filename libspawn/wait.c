@@ -7,6 +7,7 @@
 #include "proc.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -27,6 +28,15 @@ static bool is_server_gone(int code)
 	default:
 		return false;
 	}
+}
+
+static void finish(struct connection *c, struct spawn_proc *p, const struct exit_record *record,
+		   bool known)
+{
+	p->record = *record;
+	p->known = known;
+	p->finished = true;
+	connection_wake(c, p);
 }
 
 /* The end without a server: the kernel may know the status; if not it is unknown, never guessed. */
@@ -52,12 +62,39 @@ static int wait_alone(struct connection *c, struct spawn_proc *p, uint64_t deadl
 	connection_lock(c);
 	if (p->finished)
 		return 0;
-	p->record = record;
-	p->known = known;
-	p->finished = true;
 	if (p->listed)
 		proc_orphan(c, p);
-	connection_wake(c, p);
+	finish(c, p, &record, known);
+	return 0;
+}
+
+/* A child of this process. Whoever of it waits first has the status: this, or its own wait(2). */
+static int wait_own(struct connection *c, struct spawn_proc *p, uint64_t deadline)
+{
+	struct exit_record record = {0};
+	bool known;
+	int r;
+
+	connection_unlock(c);
+	r = pidfd_wait(p->pidfd, deadline);
+	connection_lock(c);
+	if (r < 0 || p->finished)
+		return r;
+	r = proc_reap(p, false, &record);
+	if (r == 0) {
+		finish(c, p, &record, true);
+		return 0;
+	}
+	connection_unlock(c);
+	if (r == -EAGAIN)
+		poll(NULL, 0, 1); /* nothing tells when a tracer has had its share */
+	else
+		known = pidfd_exit_status(p->pidfd, &record) == 0;
+	connection_lock(c);
+	if (r == -EAGAIN)
+		return deadline && clock_now() >= deadline ? -ETIMEDOUT : 0;
+	if (!p->finished)
+		finish(c, p, &record, known);
 	return 0;
 }
 
@@ -66,6 +103,8 @@ static int approach(struct connection *c, struct spawn_proc *p, uint64_t deadlin
 {
 	int r;
 
+	if (p->state == PROC_OWN)
+		return wait_own(c, p, deadline);
 	if (p->state == PROC_ORPHAN)
 		return wait_alone(c, p, deadline);
 	if (c->state != CONNECTION_OPEN) {

@@ -24,8 +24,10 @@ static const struct {
 #define SIZES	(sizeof(sizes) / sizeof(sizes[0]))
 #define LARGEST (SIZES - 1)
 
-static const enum way ways[] = {WAY_SUBMIT, WAY_PROCESS,   WAY_POSIX_SPAWN,
-				WAY_VFORK,  WAY_FORK_EXEC, WAY_NOTHING};
+static const enum way ways[] = {
+	WAY_SUBMIT,	 WAY_PROCESS, WAY_OWN_SUBMIT, WAY_OWN_PROCESS,
+	WAY_POSIX_SPAWN, WAY_VFORK,   WAY_FORK_EXEC,  WAY_NOTHING,
+};
 #define N_WAYS (sizeof(ways) / sizeof(ways[0]))
 
 static const struct {
@@ -104,12 +106,14 @@ static void claim_stall(struct report *r, size_t s, size_t w)
 {
 	struct figure *spawn = &stalls[s][index_of(WAY_POSIX_SPAWN)];
 
-	if (ways[w] != WAY_PROCESS)
+	if (ways[w] != WAY_PROCESS && ways[w] != WAY_OWN_PROCESS)
 		return;
 	report_claim(r, NO_MORE, 1, "", figure_ratio(&stalls[s][w], spawn, 50),
-		     "%s: second thread's worst stall in a spawn, by posix_spawn's", sizes[s].name);
+		     "%s: a thread's stall in a spawn, %s, by posix_spawn's", sizes[s].name,
+		     way_name(ways[w]));
 	report_claim(r, NO_MORE, 1, "", figure_ratio(&stalls[s][w], spawn, 100),
-		     "%s: the worst of all these, by posix_spawn's", sizes[s].name);
+		     "%s: its worst of all, %s, by posix_spawn's", sizes[s].name,
+		     way_name(ways[w]));
 }
 
 static void report_stalls(struct report *r, bool real_time)
@@ -146,6 +150,18 @@ static void report_busy(struct report *r)
 		     "µs");
 	report_rows(r, held[BUSY], false);
 	report_ratios(r, held[BUSY]);
+	for (size_t w = 0; w < N_WAYS; w++)
+		if (ways[w] == WAY_OWN_SUBMIT || ways[w] == WAY_OWN_PROCESS) {
+			struct figure *large = &held[BUSY][LARGEST][w];
+
+			report_claim(r, NO_MORE, 1, "", figure_ratio(large, &held[BUSY][0][w], 50),
+				     "busy: caller held by %s, %s by %s's", way_name(ways[w]),
+				     sizes[LARGEST].name, sizes[0].name);
+			report_claim(
+				r, AT_MOST, 1, "",
+				figure_ratio(large, held_by(BUSY, LARGEST, WAY_POSIX_SPAWN), 50),
+				"busy: the same at %s, by posix_spawn's", sizes[LARGEST].name);
+		}
 	report_note(r, "%d such threads, nothing pinned", BUSY_THREADS);
 	report_table_end(r);
 }

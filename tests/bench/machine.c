@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <gnu/libc-version.h>
 #include <libspawn.h>
+#include <link.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,13 +50,41 @@ static void libraries_of(const char *program, char *ret, size_t size)
 		;
 }
 
+/* It names a loader. */
+static bool is_dynamic(const char *program)
+{
+	FILE *f = fopen(program, "re");
+	bool dynamic = false;
+	ElfW(Ehdr) head;
+	ElfW(Phdr) part;
+
+	if (!f || fread(&head, sizeof(head), 1, f) != 1 ||
+	    fseek(f, (long)head.e_phoff, SEEK_SET) < 0)
+		err(1, "%s", program);
+	for (int i = 0; i < head.e_phnum && fread(&part, sizeof(part), 1, f) == 1; i++)
+		dynamic |= part.p_type == PT_INTERP;
+	fclose(f);
+	return dynamic;
+}
+
 static void describe_program(const struct bench *b, const char *name, const char *path)
 {
 	const char *base = strrchr(path, '/');
-	char libraries[512];
+	char libraries[512] = "static";
 
-	libraries_of(path, libraries, sizeof(libraries));
+	if (is_dynamic(path))
+		libraries_of(path, libraries, sizeof(libraries));
 	report_fact(b->report, name, "%s: %s", base ? base + 1 : path, libraries);
+}
+
+/* A program that lies where spawnd does. */
+static void describe_beside(const struct bench *b, const char *name, const char *program)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%.*s/%s", (int)(strrchr(b->spawnd, '/') - b->spawnd),
+		 b->spawnd, program);
+	describe_program(b, name, path);
 }
 
 static void read_line(const char *path, char *ret, size_t size)
@@ -88,7 +117,7 @@ static void describe_cpu(const struct bench *b)
 
 void machine_describe(const struct bench *b)
 {
-	char host[4096], text[256];
+	char text[256];
 	struct utsname u;
 
 	uname(&u);
@@ -108,7 +137,6 @@ void machine_describe(const struct bench *b)
 	report_fact(b->report, "pinned", "nothing, but for the stalls of a second thread");
 	for (int w = 0; w < WORKS; w++)
 		describe_program(b, work_name((enum work)w), work_cold(b, (enum work)w));
-	snprintf(host, sizeof(host), "%.*s/spawn-host", (int)(strrchr(b->spawnd, '/') - b->spawnd),
-		 b->spawnd);
-	describe_program(b, "leaves", host);
+	describe_beside(b, "leaves", "spawn-host");
+	describe_beside(b, "own exec", "spawn-private");
 }

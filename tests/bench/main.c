@@ -54,6 +54,16 @@ unsigned bench_rounds(const struct bench *b, unsigned rounds, unsigned quick)
 	return b->smoke ? 1 : b->rounds ? b->rounds : b->quick ? quick : rounds;
 }
 
+/* The private host beside the server, where it was built; in the environment of all alike. */
+static void name_private_host(const char *spawnd)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%.*s/spawn-private", (int)(strrchr(spawnd, '/') - spawnd),
+		 spawnd);
+	setenv("SPAWN_PRIVATE_HOST", path, 1);
+}
+
 static bool parse_number(const char *s, unsigned long max, unsigned long *ret)
 {
 	char *end;
@@ -163,6 +173,7 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
+	name_private_host(a.bench.spawnd);
 	sigaction(SIGPIPE, &ignore, NULL); /* a caller that fails is told of in words */
 	if (a.load) {
 		load(&a.bench, (unsigned)a.load);

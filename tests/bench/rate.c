@@ -29,7 +29,7 @@
 
 struct outcome {
 	struct figure rate, cpu, calls, misses, hit_ratio;
-	struct figure caller_cpu, child_cpu, server_cpu, machine_cpu;
+	struct figure caller_cpu, child_cpu, server_cpu, private_cpu, machine_cpu;
 };
 
 static struct lane {
@@ -48,8 +48,12 @@ static struct lane {
 	{TEMPLATE_TINY, WAY_EXEC_PROCESS, 1, 1},
 	{TEMPLATE_TINY, WAY_EXEC_PROCESS, 2, 1},
 	{TEMPLATE_TINY, WAY_EXEC_PROCESS, 8, 1},
+	{TEMPLATE_TINY, WAY_OWN_PROCESS, 1, 1},
+	{TEMPLATE_TINY, WAY_OWN_PROCESS, 2, 1},
+	{TEMPLATE_TINY, WAY_OWN_PROCESS, 8, 1},
 	{TEMPLATE_TINY, WAY_SUBMIT, 1, 8},
 	{TEMPLATE_TINY, WAY_EXEC_SUBMIT, 1, 8},
+	{TEMPLATE_TINY, WAY_OWN_SUBMIT, 1, 8},
 	{TEMPLATE_TINY, WAY_POSIX_SPAWN, 1, 8},
 	{TEMPLATE_UNFILTERED, WAY_PROCESS, 2, 1, "NOT THE DEFAULT: no-fork off"},
 	{TEMPLATE_UNFILTERED, WAY_PROCESS, 8, 1, "NOT THE DEFAULT: no-fork off"},
@@ -59,7 +63,7 @@ static struct lane {
 
 /* What a caller writes into memory shared with us. */
 struct caller {
-	double self_us;
+	double self_us, private_us;
 	uint64_t over;
 	struct pass passes[];
 };
@@ -67,6 +71,21 @@ struct caller {
 struct gate {
 	int ready[2], go[2];
 };
+
+/* Of the caller's children while none was started: of its private host. */
+static double private_cpu_us(void)
+{
+	static struct process processes[PROCESSES_MAX];
+	static size_t n = 0;
+	double sum = 0;
+
+	if (n == 0)
+		n = processes_of(getpid(), processes);
+	for (size_t i = 0; i < n; i++)
+		if (processes[i].pid != getpid())
+			sum += process_cpu_us(processes[i].pid);
+	return sum;
+}
 
 /* In a child of ours. */
 _Noreturn static void call(const struct bench *b, const struct server *server,
@@ -80,12 +99,14 @@ _Noreturn static void call(const struct bench *b, const struct server *server,
 	close(gate->go[1]);
 	starter_open(&s, b, lane->template_, server->socket, false);
 	starter_prepare(&s, lane->way);
+	caller->private_us = -private_cpu_us();
 	if (write(gate->ready[1], &byte, 1) != 1 || read(gate->go[0], &byte, 1) != 0)
 		_exit(1);
 	caller->self_us = -self_cpu_us();
 	starter_passes(&s, lane->way, lane->depth, n, caller->passes);
 	caller->self_us += self_cpu_us();
 	caller->over = clock_now();
+	caller->private_us += private_cpu_us();
 	starter_close(&s);
 	_exit(0);
 }
@@ -134,12 +155,13 @@ struct used {
 static void add_up(struct outcome *o, const char *memory, size_t stride, unsigned callers,
 		   unsigned each, const struct used *used)
 {
-	double self = 0, children = 0, hits = 0, n = (double)callers * each;
+	double self = 0, children = 0, private = 0, hits = 0, n = (double)callers * each;
 
 	for (unsigned i = 0; i < callers; i++) {
 		const struct caller *c = (const void *)(memory + i * stride);
 
 		self += c->self_us;
+		private += c->private_us;
 		for (unsigned j = 0; j < each; j++) {
 			const struct pass *p = &c->passes[j];
 
@@ -151,10 +173,11 @@ static void add_up(struct outcome *o, const char *memory, size_t stride, unsigne
 		}
 	}
 	figure_add(&o->rate, n / used->seconds);
-	figure_add(&o->cpu, (self + children + used->server) / n);
+	figure_add(&o->cpu, (self + children + private + used->server) / n);
 	figure_add(&o->caller_cpu, self / n);
 	figure_add(&o->child_cpu, children / n);
 	figure_add(&o->server_cpu, used->server / n);
+	figure_add(&o->private_cpu, private / n);
 	figure_add(&o->machine_cpu, used->machine / n);
 	figure_add(&o->hit_ratio, 100 * hits / n);
 }
@@ -206,6 +229,7 @@ static void outcome_done(struct outcome *o)
 	figure_done(&o->caller_cpu);
 	figure_done(&o->child_cpu);
 	figure_done(&o->server_cpu);
+	figure_done(&o->private_cpu);
 	figure_done(&o->machine_cpu);
 }
 
@@ -311,7 +335,10 @@ static void report_cpu(struct report *r)
 
 		row(r, l, "callers", &l->outcome.caller_cpu);
 		row(r, l, "children", &l->outcome.child_cpu);
-		row(r, l, "keeper, broker, hosts", &l->outcome.server_cpu);
+		if (way_is_served(l->way))
+			row(r, l, "keeper, broker, hosts", &l->outcome.server_cpu);
+		else if (way_is_leaf(l->way))
+			row(r, l, "private hosts", &l->outcome.private_cpu);
 		row(r, l, "the whole machine", &l->outcome.machine_cpu);
 	}
 	report_note(r,

@@ -54,7 +54,7 @@ static void print_claims(const struct run *run, const char *heading)
 	for (size_t i = 0; i < run->n_claims; i++) {
 		const struct claim *c = &run->claims[i];
 
-		printf("  %-11s %-66s %s %s %s: %s%s", claim_holds(c) ? "met" : "FALLS SHORT",
+		printf("  %-11s %-82s %s %s %s: %s%s", claim_holds(c) ? "met" : "FALLS SHORT",
 		       c->text, relation_text(c->relation), number_text(c->limit, limit), c->unit,
 		       estimate_text(c->found, found),
 		       claim_is_sure(c) ? "" : " (interval on both sides)");

@@ -23,7 +23,7 @@
 #define HIGH_FD	    100 /* beyond what is given to children */
 
 /* How a child comes to be. */
-enum origin { NONE, COLD, FORK, OBJECT, EXEC };
+enum origin { NONE, COLD, FORK, OBJECT, EXEC, OWN };
 
 static const struct {
 	const char *name, *mode;
@@ -34,6 +34,8 @@ static const struct {
 	[WAY_PROCESS] = {"spawn_process", "confirmed: READY", OBJECT, true},
 	[WAY_EXEC_SUBMIT] = {"exec, spawn_submit", "reply-first: STARTED", EXEC, false},
 	[WAY_EXEC_PROCESS] = {"exec, spawn_process", "confirmed: after exec", EXEC, true},
+	[WAY_OWN_SUBMIT] = {"own exec, spawn_submit", "reply-first: STARTED", OWN, false},
+	[WAY_OWN_PROCESS] = {"own exec, spawn_process", "confirmed: after exec", OWN, true},
 	[WAY_POSIX_SPAWN] = {"posix_spawn", "confirmed: after exec", COLD, true},
 	[WAY_VFORK] = {"vfork + exec", "confirmed: after exec", COLD, true},
 	[WAY_FORK_EXEC] = {"fork + exec", "unconfirmed: before exec", COLD, false},
@@ -54,7 +56,7 @@ const char *way_mode(enum way w)
 
 bool way_is_leaf(enum way w)
 {
-	return ways[w].origin == OBJECT || ways[w].origin == EXEC;
+	return way_is_served(w) || ways[w].origin == OWN;
 }
 
 bool way_is_served(enum way w)
@@ -145,7 +147,9 @@ void starter_prepare(struct starter *s, enum way way)
 		errx(1, "%s", why.message);
 	if (origin == OBJECT && !s->leaf)
 		s->leaf = make_request(s, s->template_);
-	if (origin == EXEC && !s->exec)
+	if (origin == OWN && !s->own && spawn_private_open(&s->own, &why) < 0)
+		errx(1, "%s", why.message);
+	if ((origin == EXEC || origin == OWN) && !s->exec)
 		s->exec = make_request(s, TEMPLATE_EXEC);
 	if (way == WAY_ROUND_TRIP && s->echo < 0)
 		open_echo(s);
@@ -156,6 +160,7 @@ void starter_close(struct starter *s)
 	spawn_request_free(s->leaf);
 	spawn_request_free(s->exec);
 	spawn_client_close(s->client);
+	spawn_client_close(s->own);
 	if (s->stamping) {
 		munmap(s->stamps, sizeof(*s->stamps));
 		close(s->stamps_fd);
@@ -193,12 +198,12 @@ static void on_started(struct spawn_proc *proc, const struct spawn_error *why, v
 
 static struct spawn_client *client_of(const struct starter *s, enum way way)
 {
-	return s->client;
+	return ways[way].origin == OWN ? s->own : s->client;
 }
 
 static struct spawn_request *request_of(const struct starter *s, enum way way)
 {
-	return ways[way].origin == EXEC ? s->exec : s->leaf;
+	return ways[way].origin == OBJECT ? s->leaf : s->exec;
 }
 
 /* As the way has it; of those not confirmed *ret is set by what reads the connection later. */
@@ -270,7 +275,10 @@ static void run_leaf(struct starter *s, enum way way, struct sample *ret)
 		.first = us(from, s->stamps->first),
 		.status = us(s->stamps->last, over),
 	};
-	read_stages(proc, ret);
+	if (ways[way].origin == OWN)
+		ret->hit = true; /* there is no pool, and nobody notes moments */
+	else
+		read_stages(proc, ret);
 	spawn_exit_free(end);
 	spawn_proc_free(proc);
 }
@@ -471,7 +479,7 @@ static void pass_end(struct starter *s, enum way way, struct flight *f, struct p
 	expect_success(end);
 	spawn_exit_usage(end, &usage);
 	ret->child_us = (double)(usage.utime_us + usage.stime_us);
-	ret->hit = was_hit(f->proc);
+	ret->hit = !way_is_served(way) || was_hit(f->proc);
 	spawn_exit_free(end);
 	spawn_proc_free(f->proc);
 }

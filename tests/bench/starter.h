@@ -17,6 +17,8 @@ enum way {
 	WAY_PROCESS,	 /* spawn_process() */
 	WAY_EXEC_SUBMIT, /* of the same source, cold, executed by a leaf of the server */
 	WAY_EXEC_PROCESS,
+	WAY_OWN_SUBMIT, /* the same, a child of the caller's own by its private host */
+	WAY_OWN_PROCESS,
 	WAY_POSIX_SPAWN, /* of the same source, cold */
 	WAY_VFORK,
 	WAY_FORK_EXEC,
@@ -58,10 +60,11 @@ struct starter {
 	const char *cold;
 	enum template template_;
 	bool stamping;
-	const char *socket;	     /* borrowed; NULL: without the server's ways */
-	struct spawn_client *client; /* NULL until a way needs it; so are the others */
-	struct spawn_request *leaf, *exec;
-	struct stamps *stamps; /* with stamping */
+	const char *socket;		   /* borrowed; NULL: without the server's ways */
+	struct spawn_client *client;	   /* NULL until a way needs it; so are the others */
+	struct spawn_client *own;	   /* the private host's */
+	struct spawn_request *leaf, *exec; /* the latter for both owners' */
+	struct stamps *stamps;		   /* with stamping */
 	int stamps_fd;
 	int echo; /* -1: no round trips yet */
 	pid_t echo_pid;

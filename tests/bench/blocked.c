@@ -160,7 +160,8 @@ static void report_busy(struct report *r)
 			report_claim(
 				r, AT_MOST, 1, "",
 				figure_ratio(large, held_by(BUSY, LARGEST, WAY_POSIX_SPAWN), 50),
-				"busy: the same at %s, by posix_spawn's", sizes[LARGEST].name);
+				"busy: caller held by %s at %s, by posix_spawn's",
+				way_name(ways[w]), sizes[LARGEST].name);
 		}
 	report_note(r, "%d such threads, nothing pinned", BUSY_THREADS);
 	report_table_end(r);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
@@ -141,6 +143,15 @@ static bool take_option(struct arguments *a, int option, const char *value)
 	}
 }
 
+static void ask(const struct bench *b, size_t question)
+{
+	uint64_t from = clock_now();
+
+	questions[question].ask(b);
+	printf("\n(%s: %.0f s)\n", questions[question].name, (double)(clock_now() - from) / 1e9);
+	fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -186,7 +197,7 @@ int main(int argc, char **argv)
 		report_run(a.bench.report, a.bench.seed + run);
 		for (size_t i = 0; i < QUESTIONS; i++)
 			if (!a.any || a.chosen[i])
-				questions[i].ask(&a.bench);
+				ask(&a.bench, i);
 	}
 	report_close(a.bench.report);
 	return fflush(stdout) == 0 ? 0 : 1;

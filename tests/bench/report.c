@@ -4,6 +4,7 @@
 #include <err.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct report {
 	const char *json, *markdown, *data_dir; /* borrowed; NULL: none */
@@ -231,8 +232,50 @@ static void write_rows(const struct report *r, const struct table *t)
 		const struct row *row = &t->rows[i];
 
 		fprintf(f, "\"%s, %s\"\t\"%s\"\t%g\t%g\t%g\t%g\n", row->what, row->way, row->mode,
-			row->median.value, row->p99, row->median.low, row->median.high);
+			row->median.value, row->median.low, row->median.high, row->p99);
 	}
+	fclose(f);
+}
+
+static bool is_first_of(const struct table *t, size_t i, bool what)
+{
+	for (size_t j = 0; j < i; j++)
+		if (strcmp(what ? t->rows[j].what : t->rows[j].way,
+			   what ? t->rows[i].what : t->rows[i].way) == 0)
+			return false;
+	return true;
+}
+
+/* A line each "what", three columns each way: median and its interval. */
+static void write_grid(const struct report *r, const struct table *t)
+{
+	FILE *f = open_data(r, t, "-grid.tsv");
+
+	if (!f)
+		return;
+	fputs("what", f);
+	for (size_t i = 0; i < t->n_rows; i++)
+		if (is_first_of(t, i, false))
+			fprintf(f, "\t\"%s\"\tlow\thigh", t->rows[i].way);
+	for (size_t i = 0; i < t->n_rows; i++) {
+		if (!is_first_of(t, i, true))
+			continue;
+		fprintf(f, "\n\"%s\"", t->rows[i].what);
+		for (size_t j = 0; j < t->n_rows; j++) {
+			const struct row *row = NULL;
+
+			for (size_t k = 0; is_first_of(t, j, false) && k < t->n_rows; k++)
+				if (strcmp(t->rows[k].what, t->rows[i].what) == 0 &&
+				    strcmp(t->rows[k].way, t->rows[j].way) == 0)
+					row = &t->rows[k];
+			if (row)
+				fprintf(f, "\t%g\t%g\t%g", row->median.value, row->median.low,
+					row->median.high);
+			else if (is_first_of(t, j, false))
+				fputs("\tNaN\tNaN\tNaN", f);
+		}
+	}
+	fputc('\n', f);
 	fclose(f);
 }
 
@@ -261,6 +304,7 @@ void report_table_end(struct report *r)
 
 	fflush(stdout);
 	write_rows(r, t);
+	write_grid(r, t);
 	write_quantiles(r, t);
 	for (size_t i = 0; i < t->n_rows; i++)
 		t->rows[i].figure = NULL;

@@ -36,6 +36,7 @@ static const struct {
 
 static const char *skipped[SIZES]; /* why; NULL: it is not */
 static struct figure held[COMPANIES][SIZES][N_WAYS], stalls[SIZES][N_WAYS];
+static unsigned late[SIZES][N_WAYS];
 
 static size_t index_of(enum way way)
 {
@@ -139,6 +140,10 @@ static void report_stalls(struct report *r, bool real_time)
 		    "in a window of %d ms from the call on, longer if the child is not over; "
 		    "\"worst\" is the worst of all n",
 		    WINDOW_MS);
+	for (size_t i = 0; i < SIZES * N_WAYS; i++)
+		if (late[i / N_WAYS][i % N_WAYS])
+			report_note(r, "longer windows: %u of %s, %s", late[i / N_WAYS][i % N_WAYS],
+				    sizes[i / N_WAYS].name, way_name(ways[i % N_WAYS]));
 	report_note(r, "the probe alone on the last CPU, the caller on the first; %s",
 		    real_time ? "SCHED_FIFO" : "NOT SCHED_FIFO, which is not permitted here");
 	report_table_end(r);
@@ -186,8 +191,10 @@ static void measure(const struct bench *b, struct caller callers[SIZES], enum co
 			if (round < WARM_UP)
 				continue;
 			figure_add(&held[company][s][w], sample.sample.blocked);
-			if (company == PROBED)
+			if (company == PROBED) {
 				figure_add(&stalls[s][w], sample.stall);
+				late[s][w] += sample.late;
+			}
 		}
 	}
 }
@@ -198,6 +205,7 @@ static void done(void)
 		for (int company = 0; company < COMPANIES; company++)
 			figure_done(&held[company][i / N_WAYS][i % N_WAYS]);
 		figure_done(&stalls[i / N_WAYS][i % N_WAYS]);
+		late[i / N_WAYS][i % N_WAYS] = 0;
 	}
 }
 

@@ -126,6 +126,7 @@ static void run_one(struct inside *in, const struct asked *asked, struct caller_
 	from = clock_now();
 	starter_run(&in->starter, asked->way, &ret->sample);
 	if (asked->company == PROBED) {
+		ret->late = clock_now() > from + WINDOW_MS * NS_PER_MS;
 		wait_until(from + WINDOW_MS * NS_PER_MS);
 		ret->stall = faulter_end(in->probe);
 	}

@@ -21,6 +21,7 @@ enum company {
 struct caller_sample {
 	struct sample sample;
 	double stall; /* the probe's worst in the window, µs */
+	bool late;    /* the window was longer: the child was not over */
 };
 
 struct caller {

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -89,8 +88,12 @@ void starter_open(struct starter *s, const struct bench *b, enum template templa
 		.stamps_fd = -1,
 		.echo = -1,
 	};
-	if (stamping)
-		open_stamps(s);
+	if (!stamping)
+		return;
+	open_stamps(s);
+	if (posix_spawn_file_actions_init(&s->actions) != 0 ||
+	    posix_spawn_file_actions_adddup2(&s->actions, s->stamps_fd, STAMP_FD) != 0)
+		errx(1, "memory");
 }
 
 _Noreturn static void echo(int fd)
@@ -162,6 +165,7 @@ void starter_close(struct starter *s)
 	spawn_client_close(s->client);
 	spawn_client_close(s->own);
 	if (s->stamping) {
+		posix_spawn_file_actions_destroy(&s->actions);
 		munmap(s->stamps, sizeof(*s->stamps));
 		close(s->stamps_fd);
 	}
@@ -293,18 +297,10 @@ static char *const *argv_of(const struct starter *s)
 
 static pid_t start_posix_spawn(const struct starter *s)
 {
-	posix_spawn_file_actions_t actions;
 	pid_t pid;
-	int r;
+	int r = posix_spawn(&pid, s->cold, s->stamping ? &s->actions : NULL, NULL, argv_of(s),
+			    environ);
 
-	if (!s->stamping) {
-		r = posix_spawn(&pid, s->cold, NULL, NULL, argv_of(s), environ);
-	} else {
-		posix_spawn_file_actions_init(&actions);
-		posix_spawn_file_actions_adddup2(&actions, s->stamps_fd, STAMP_FD);
-		r = posix_spawn(&pid, s->cold, &actions, NULL, argv_of(s), environ);
-		posix_spawn_file_actions_destroy(&actions);
-	}
 	if (r)
 		errx(1, "posix_spawn: %s", strerror(r));
 	return pid;

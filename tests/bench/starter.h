@@ -8,6 +8,7 @@
 #include "server.h"
 #include "stamp.h"
 
+#include <spawn.h>
 #include <sys/types.h>
 
 #define DEPTH_MAX 16
@@ -66,7 +67,8 @@ struct starter {
 	struct spawn_request *leaf, *exec; /* the latter for both owners' */
 	struct stamps *stamps;		   /* with stamping */
 	int stamps_fd;
-	int echo; /* -1: no round trips yet */
+	posix_spawn_file_actions_t actions; /* with stamping: as a request, made once */
+	int echo;			    /* -1: no round trips yet */
 	pid_t echo_pid;
 };
 

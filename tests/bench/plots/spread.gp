@@ -10,7 +10,7 @@ set logscale x
 set yrange [*:*] reverse
 set offsets 0, 0, 0.7, 0.7
 set grid xtics mxtics ytics lc rgb "#dddddd"
-set key outside bottom
+set key below
 plot rows using 3:0:ytic(1) with points pt 5 ps 0.9 lc rgb "#4477aa" title "median", \
 	rows using 3:0:4:5 with xerrorbars pt 0 lw 1.5 lc rgb "#4477aa" title "its interval", \
 	rows using 6:0 with points pt 7 ps 0.6 lc rgb "#cc6677" title "p99"

@@ -11,7 +11,7 @@ set yrange [*:*] reverse
 set offsets 0, 0, 0.7, 0.7
 set style fill solid 0.8 noborder
 set grid xtics lc rgb "#dddddd"
-set key outside bottom
+set key below
 plot parts using (0):0:(0):2:($0 - 0.35):($0 + 0.35):ytic(1) \
 	with boxxyerror lc rgb "#4477aa" title "callers", \
 	parts using 2:0:2:($2 + $3):($0 - 0.35):($0 + 0.35) \

@@ -243,12 +243,20 @@ static const char *load_text(const struct lane *l, char buf[48])
 	return buf;
 }
 
+/* So that nobody takes one for another, in plots too. */
+static const char *what_of(const struct lane *l)
+{
+	return l->template_ == TEMPLATE_UNFILTERED ? "FILTER OFF"
+	       : l->template_ == TEMPLATE_SCARCE   ? "pool of 4"
+						   : template_name(l->template_);
+}
+
 static void row(struct report *r, const struct lane *l, const char *mode, struct figure *f)
 {
 	char way_text[64], load[48];
 
 	snprintf(way_text, sizeof(way_text), "%s, %s", way_name(l->way), load_text(l, load));
-	report_row(r, template_name(l->template_), way_text, mode, f);
+	report_row(r, what_of(l), way_text, mode, f);
 }
 
 static const char *mode_of(const struct lane *l)

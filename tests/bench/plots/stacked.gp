@@ -17,4 +17,4 @@ plot parts using (0):0:(0):2:($0 - 0.35):($0 + 0.35):ytic(1) \
 	parts using 2:0:2:($2 + $3):($0 - 0.35):($0 + 0.35) \
 	with boxxyerror lc rgb "#ccbb44" title "children", \
 	parts using 2:0:($2 + $3):($2 + $3 + $4):($0 - 0.35):($0 + 0.35) \
-	with boxxyerror lc rgb "#ee6677" title "keeper, broker, hosts; private hosts"
+	with boxxyerror lc rgb "#ee6677" title "server or private host"

@@ -138,5 +138,6 @@ void machine_describe(const struct bench *b)
 	for (int w = 0; w < WORKS; w++)
 		describe_program(b, work_name((enum work)w), work_cold(b, (enum work)w));
 	describe_beside(b, "leaves", "spawn-host");
+	describe_beside(b, "exec", "spawn-host-exec");
 	describe_beside(b, "own exec", "spawn-private");
 }

@@ -119,10 +119,10 @@ static void run_one(struct inside *in, const struct asked *asked, struct caller_
 
 	make_company(in, asked->company);
 	for (int i = 0; asked->company == BUSY && i < BUSY_THREADS; i++)
-		faulter_begin(in->busy[i]);
+		faulter_begin(in->busy[i], 0);
 	pause_for(asked->pause_ms);
 	if (asked->company == PROBED)
-		faulter_begin(in->probe);
+		faulter_begin(in->probe, WINDOW_MS * NS_PER_MS);
 	from = clock_now();
 	starter_run(&in->starter, asked->way, &ret->sample);
 	if (asked->company == PROBED) {

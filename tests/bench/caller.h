@@ -15,13 +15,13 @@ enum company {
 	COMPANIES
 };
 #define BUSY_THREADS 2
-/* In each of which a probe looks: as long for all ways, unless the spawn is not over by then. */
+/* In each of which a probe looks, as long for all ways; a stall that began in it counts whole. */
 #define WINDOW_MS 4
 
 struct caller_sample {
 	struct sample sample;
 	double stall; /* the probe's worst in the window, µs */
-	bool late;    /* the window was longer: the child was not over */
+	bool late;    /* the child was not over when the window was */
 };
 
 struct caller {

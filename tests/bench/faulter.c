@@ -21,7 +21,7 @@ struct faulter {
 	pthread_t thread;
 	sem_t begin, under_way, ended;
 	atomic_bool end, close;
-	uint64_t worst_ns;
+	uint64_t window_ns, worst_ns;
 };
 
 static void await(sem_t *s)
@@ -58,26 +58,32 @@ static uint64_t fault(volatile char *pages)
 	return now - before > worst ? now - before : worst;
 }
 
+/* Until it is to end, or the window is over. */
+static uint64_t fault_on(struct faulter *f, char *pages)
+{
+	uint64_t until = f->window_ns ? clock_now() + f->window_ns : UINT64_MAX, worst = 0;
+
+	while (!atomic_load_explicit(&f->end, memory_order_relaxed) && clock_now() < until) {
+		uint64_t ns = fault(pages);
+
+		worst = ns > worst ? ns : worst;
+	}
+	return worst;
+}
+
 static void *run(void *user)
 {
 	struct faulter *f = user;
 	char *pages = map_pages();
 
 	for (;;) {
-		uint64_t worst = 0;
-
 		await(&f->begin);
 		if (atomic_load(&f->close))
 			break;
 		for (int i = 0; i < WARM_UP; i++)
 			fault(pages);
 		sem_post(&f->under_way);
-		while (!atomic_load_explicit(&f->end, memory_order_relaxed)) {
-			uint64_t ns = fault(pages);
-
-			worst = ns > worst ? ns : worst;
-		}
-		f->worst_ns = worst;
+		f->worst_ns = fault_on(f, pages);
 		sem_post(&f->ended);
 	}
 	munmap(pages, PAGES * 4096);
@@ -130,8 +136,9 @@ void faulter_close(struct faulter *f)
 	free(f);
 }
 
-void faulter_begin(struct faulter *f)
+void faulter_begin(struct faulter *f, uint64_t window_ns)
 {
+	f->window_ns = window_ns;
 	atomic_store(&f->end, false);
 	sem_post(&f->begin);
 	await(&f->under_way);

@@ -15,9 +15,9 @@ struct faulter;
  * ends the program. */
 struct faulter *faulter_open(int cpu, bool real_time);
 void faulter_close(struct faulter *f);
-/* Returns when it is under way. */
-void faulter_begin(struct faulter *f);
-/* The longest that one touch or one giving back took since then, in µs. */
+/* Returns when it is under way. It faults until the end, or for so long (0: until the end). */
+void faulter_begin(struct faulter *f, uint64_t window_ns);
+/* The longest that one touch or one giving back took that began in the window, in µs. */
 double faulter_end(struct faulter *f);
 
 #endif

@@ -18,7 +18,7 @@
 
 #define BURSTS	     7
 #define BURSTS_QUICK 3
-#define SPAWNS	     2000 /* a burst */
+#define SPAWNS	     1500 /* a burst */
 #define SPAWNS_QUICK 800
 #define SPAWNS_SMOKE 48
 #define CALLERS_MAX  8

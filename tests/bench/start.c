@@ -8,7 +8,7 @@
 
 #include <err.h>
 
-#define ROUNDS	     400
+#define ROUNDS	     300
 #define ROUNDS_QUICK 60
 #define WARM_UP	     10
 

@@ -17,6 +17,11 @@
 
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT, SIGTSTP};
 
+static const char *template_of(const struct options *o)
+{
+	return o->template_name ? o->template_name : "exec";
+}
+
 /* program: the first of the arguments is one. Errors are latched in the request and told at the
  * start. */
 static void request_fill(struct spawn_request *request, const struct options *o, bool program)
@@ -209,7 +214,7 @@ static int wait_for(struct spawn_proc *proc, const struct options *o, bool progr
 		return EXIT_SPAWN_FAILED;
 	}
 	if (o->timing)
-		timing_print(proc, end, name_of(o), o->json);
+		timing_print(proc, end, template_of(o), o->json);
 	status = end_as(end, o, program);
 	spawn_exit_free(end);
 	return status;
@@ -218,7 +223,7 @@ static int wait_for(struct spawn_proc *proc, const struct options *o, bool progr
 static int start(struct spawn_client *client, const struct options *o, bool program,
 		 struct spawn_proc **ret, struct spawn_error *err)
 {
-	struct spawn_request *request = spawn_request_new(o->template_name);
+	struct spawn_request *request = spawn_request_new(template_of(o));
 	int r;
 
 	if (!request) {
@@ -231,8 +236,8 @@ static int start(struct spawn_client *client, const struct options *o, bool prog
 	return r;
 }
 
-/* *program: whether the first argument is one. For a template that was named only the server knows:
- * one that executes programs refuses a request without, as nothing else does. */
+/* *program: whether the first argument is one. For a template that was named the server knows: one
+ * that executes programs refuses a request without. */
 static int start_either(struct spawn_client *client, const struct options *o, bool *program,
 			struct spawn_proc **ret, struct spawn_error *err)
 {
@@ -240,7 +245,8 @@ static int start_either(struct spawn_client *client, const struct options *o, bo
 
 	*program = !o->template_name;
 	r = start(client, o, *program, ret, err);
-	if (r != -EINVAL || *program || o->n_args == 0 || strcmp(err->step, "exec") != 0)
+	if (*program || o->n_args == 0 || r != -EINVAL || err->origin != SPAWN_ORIGIN_POLICY ||
+	    strcmp(err->step, "exec") != 0)
 		return r;
 	*program = true;
 	return start(client, o, true, ret, err);
@@ -262,11 +268,12 @@ int launch(const struct options *o)
 	sigaction(SIGPIPE, &ignore, NULL);
 	if (r < 0) {
 		fprintf(stderr, "spawn: %s\n", err.message);
-		status = failure_status(r, err.step);
+		if (err.origin == SPAWN_ORIGIN_LEAF)
+			status = failure_status(r, err.step);
 	} else if (o->detach) {
 		printf("%d\n", (int)spawn_proc_pid(proc));
 		if (o->timing)
-			timing_print(proc, NULL, name_of(o), o->json);
+			timing_print(proc, NULL, template_of(o), o->json);
 		status = 0;
 	} else {
 		status = wait_for(proc, o, program);

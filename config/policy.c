@@ -105,6 +105,20 @@ static int check_peer(const struct config_template *t, const struct policy_peer 
 		      t->name, who.len > 0 ? who.text : "nobody", (unsigned)peer->uid, t->name);
 }
 
+static int check_lane(const struct config_template *t, const struct policy_request *request,
+		      struct spawn_error *err)
+{
+	if (request->program == (t->lane == LANE_EXEC))
+		return 0;
+	if (request->program)
+		return REFUSE(-EINVAL, STEP_EXEC,
+			      "template \"%s\" executes no programs: its leaves run its own code "
+			      "(name a template of lane \"exec\")",
+			      t->name);
+	return REFUSE(-EINVAL, STEP_EXEC, "template \"%s\" executes programs, and none was named",
+		      t->name);
+}
+
 static int decide_nofork(const struct config_template *t, const struct policy_request *request,
 			 uint32_t *ret, struct spawn_error *err)
 {
@@ -179,6 +193,9 @@ int policy_decide(const struct config *config, const struct policy_peer *peer,
 	if (!t)
 		return refuse_unknown(config, request->template_name, err);
 	r = check_peer(t, peer, err);
+	if (r < 0)
+		return r;
+	r = check_lane(t, request, err);
 	if (r < 0)
 		return r;
 	r = decide_nofork(t, request, &nofork, err);

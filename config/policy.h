@@ -26,6 +26,7 @@ struct policy_request {
 	bool has_nofork;
 	uint32_t nofork; /* enum nofork_level; checked here */
 	bool kill_with_caller;
+	bool program; /* it names one to become */
 	bool has_deadline;
 	uint64_t deadline_ms, grace_ms;
 };
@@ -44,7 +45,8 @@ struct plan {
 
 /*
  * 0 and a plan, or: -ENOENT no such template; -EPERM not for this user, a confined peer, or less
- * no-fork than the template permits; -EINVAL a value out of range; -EAGAIN a limit of this uid.
+ * no-fork than the template permits; -EINVAL a value out of range, or a program for a template of
+ * another lane than `exec`, or none for that; -EAGAIN a limit of this uid.
  * A template that the peer may not use answers as one that does not exist does not: the name is no
  * secret, and the message says who may.
  */

@@ -30,8 +30,10 @@ struct passing {
 	size_t n; /* of those behind slot 0 */
 	uint32_t target[WIRE_USER_FDS];
 	size_t n_targets;
-	int cwd;      /* owned; -1: none */
-	bool program; /* one of them, behind cwd */
+	int cwd;	     /* owned; -1: none */
+	bool program;	     /* one of them, behind cwd */
+	int socket;	     /* of the pair, made for this */
+	struct identity *as; /* NULL: of no interest */
 };
 
 static bool is_asked_for(const struct spawn_request *r, int target)
@@ -169,21 +171,22 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	const char *argv0 = request_argv0(r), *search;
 	_cleanup_free_ uint8_t *data = NULL;
 	struct strings env = {0};
-	mode_t mask = r->umask;
+	mode_t mask;
 	uint64_t ignored;
 	struct frame f;
 	size_t size;
 	int rc;
 
-	if (r->umask_given) {
+	rc = p->as ? identity_look(p->as, p->socket, &mask, &ignored)
+		   : caller_status(&mask, &ignored);
+	if (rc < 0 && !r->umask_given)
+		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
+				   "cannot read the umask from /proc/thread-self/status%s",
+				   rc == -ENOENT ? " (give one in the request)" : "");
+	if (rc < 0)
 		ignored = caller_ignored();
-	} else {
-		rc = caller_status(&mask, &ignored);
-		if (rc < 0)
-			return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
-					   "cannot read the umask from /proc/thread-self/status%s",
-					   rc == -ENOENT ? " (give one in the request)" : "");
-	}
+	if (r->umask_given)
+		mask = r->umask;
 	rc = request_environment(r, &env);
 	if (rc == -ENOMEM)
 		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make the request");
@@ -265,27 +268,25 @@ static int send_error(const struct spawn_request *r, int code, struct spawn_erro
 	return error_errno(err, code, SPAWN_ORIGIN_CLIENT, STEP_SEND, "queue the request");
 }
 
-int body_open(struct body *body, const struct spawn_request *request, int *ret_leaf_fd,
-	      struct spawn_error *err)
+int body_open(struct body *body, const struct spawn_request *request, struct identity *ret_as,
+	      int *ret_leaf_fd, struct spawn_error *err)
 {
-	struct passing p = {.cwd = -1};
+	struct passing p = {.cwd = -1, .as = ret_as};
 	_cleanup_close_ int ours = -1, leaf = -1;
 	_cleanup_free_ uint8_t *data = NULL;
 	int pair[2], len, rc;
 
+	rc = channel_pair(pair);
+	if (rc < 0)
+		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make a socket pair");
+	p.socket = ours = pair[0];
+	leaf = pair[1];
 	rc = collect_fds(&p, request, err);
 	len = rc < 0 ? rc : encode(request, &p, &data, err);
 	if (len < 0) {
 		fd_close(p.cwd);
 		return len;
 	}
-	rc = channel_pair(pair);
-	if (rc < 0) {
-		fd_close(p.cwd);
-		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make a socket pair");
-	}
-	ours = pair[0];
-	leaf = pair[1];
 	rc = -EMSGSIZE;
 	if (len <= WIRE_INLINE_MAX)
 		rc = channel_send(ours, data, (size_t)len, p.fd + 1, p.n, MSG_DONTWAIT);
@@ -385,7 +386,7 @@ int body_error(const struct body *body, const struct spawn_request *r, struct sp
 	int code = body->code > 0 && body->code < 4096 ? -(int)body->code : -EPROTO;
 
 	if (body->step == STEP_EXEC)
-		return program_error(body, r, code, err);
+		return program_error(r, code, err);
 	if (r && body->step == STEP_CHDIR && r->chdir)
 		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step,
 				   "cannot change directory to '%s'", r->chdir);

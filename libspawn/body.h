@@ -6,6 +6,7 @@
 #ifndef LIBSPAWN_BODY_H
 #define LIBSPAWN_BODY_H
 
+#include "identity.h"
 #include "request.h"
 #include "wire/message.h"
 
@@ -19,9 +20,12 @@ struct body {
 	bool has_index;
 };
 
-/* Makes the pair and queues the request in it. The leaf's end is for the server. */
-int body_open(struct body *body, const struct spawn_request *request, int *ret_leaf_fd,
-	      struct spawn_error *err);
+/*
+ * Makes the pair and queues the request in it. The leaf's end is for the server. ret_as, if not
+ * NULL, is who asks.
+ */
+int body_open(struct body *body, const struct spawn_request *request, struct identity *ret_as,
+	      int *ret_leaf_fd, struct spawn_error *err);
 void body_close(struct body *body);
 
 /* Reads what is there, never blocks. */

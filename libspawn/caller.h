@@ -10,7 +10,7 @@
 int caller_cwd(int *ret_fd);
 /* The umask, and the ignored signals: bit n-1 is signal n. 0 or a negative errno. */
 int caller_status(mode_t *ret_umask, uint64_t *ret_ignored);
-/* The ignored signals alone, without /proc: 60 system calls. */
+/* The ignored signals alone, where there is no /proc. */
 uint64_t caller_ignored(void);
 /* Bit n-1: signal n is blocked. */
 uint64_t caller_sigmask(void);

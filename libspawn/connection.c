@@ -339,7 +339,7 @@ static void part_with_host(struct connection *c)
  */
 static int open_as(struct connection *c, const struct identity *as, struct spawn_error *err)
 {
-	uint64_t fresh = 0;
+	uint64_t fresh = UINT64_MAX;
 
 	for (;;) {
 		int r = connection_open(c, 0, err);

@@ -6,120 +6,158 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define IOPRIO_WHO_PROCESS 1
 #define CAPABILITY_ADMIN   21 /* CAP_SYS_ADMIN */
-#define FNV_BASIS	   0xcbf29ce484222325u
-#define FNV_PRIME	   0x100000001b3u
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* Linux 5.14 */
+#endif
+#define FNV_BASIS 0xcbf29ce484222325u
+#define FNV_PRIME 0x100000001b3u
 
-static const char *const wanted[] = {
-	"Uid:",		 "Gid:",    "Groups:",	   "CapInh:",  "CapPrm:",	   "CapEff:",
-	"CapBnd:",	 "CapAmb:", "NoNewPrivs:", "Seccomp:", "Seccomp_filters:", "Cpus_allowed:",
-	"Mems_allowed:",
+/* Of a process's status, in the order of the kernel. */
+static const struct wanted {
+	const char *key;
+	bool compared; /* else it has a number to be told */
+} wanted[] = {
+	{"Umask:", false},	    {"Uid:", true},	     {"Gid:", true},
+	{"Groups:", true},	    {"SigIgn:", false},	     {"CapInh:", true},
+	{"CapPrm:", true},	    {"CapEff:", true},	     {"CapBnd:", true},
+	{"CapAmb:", true},	    {"NoNewPrivs:", true},   {"Seccomp:", true},
+	{"Seccomp_filters:", true}, {"Cpus_allowed:", true}, {"Mems_allowed:", true},
 };
+#define N_WANTED    (sizeof(wanted) / sizeof(wanted[0]))
+#define LAST_NEEDED 10 /* NoNewPrivs */
 
-/* One line may come in parts: the groups of one process fill many buffers. */
 struct reader {
-	char key[24];
-	size_t key_len;
-	bool in_value, is_wanted, is_permitted;
-	struct identity *to;
+	size_t next;	  /* of wanted: what a kernel does not have is passed over */
+	bool in_compared; /* in the middle of a line that is longer than the buffer */
+	uint64_t hash, mask, ignored, permitted;
 };
 
-static void enter_value(struct reader *r)
+static uint64_t number(const char *text, const char *end, unsigned base)
 {
-	r->key[r->key_len] = '\0';
-	r->in_value = true;
-	r->is_wanted = false;
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		r->is_wanted |= strcmp(r->key, wanted[i]) == 0;
-	r->is_permitted = strcmp(r->key, "CapPrm:") == 0;
-}
+	uint64_t value = 0;
 
-static void take_value(struct reader *r, char c)
-{
-	if (!r->is_wanted)
-		return;
-	r->to->status = (r->to->status ^ (unsigned char)c) * FNV_PRIME;
-	if (r->is_permitted && c >= '0' && c <= '9')
-		r->to->capabilities = r->to->capabilities << 4 | (uint64_t)(c - '0');
-	else if (r->is_permitted && c >= 'a' && c <= 'f')
-		r->to->capabilities = r->to->capabilities << 4 | (uint64_t)(c - 'a' + 10);
-}
+	for (; text < end; text++) {
+		unsigned digit = *text >= '0' && *text <= '9'	? (unsigned)(*text - '0')
+				 : *text >= 'a' && *text <= 'f' ? (unsigned)(*text - 'a') + 10
+								: base;
 
-/* True when the last line of interest is complete. */
-static bool take_text(struct reader *r, const char *text, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		char c = text[i];
-
-		if (c == '\n') {
-			take_value(r, c);
-			if (r->in_value && strcmp(r->key, "Mems_allowed:") == 0)
-				return true;
-			r->in_value = false;
-			r->key_len = 0;
-		} else if (r->in_value) {
-			take_value(r, c);
-		} else if (r->key_len + 1 < sizeof(r->key)) {
-			r->key[r->key_len++] = c;
-			if (c == ':')
-				enter_value(r);
-		}
+		if (digit < base)
+			value = value * base + digit;
 	}
-	return false;
+	return value;
 }
 
-static bool read_status(struct identity *id)
+static void hash(struct reader *r, const char *text, const char *end)
+{
+	for (; text < end; text++)
+		r->hash = (r->hash ^ (unsigned char)*text) * FNV_PRIME;
+}
+
+/* end: behind the line, or behind as much of it as there is. */
+static void take_line(struct reader *r, const char *line, const char *end)
+{
+	const char *colon = memchr(line, ':', (size_t)(end - line));
+	size_t len = colon ? (size_t)(colon + 1 - line) : 0, i = r->next;
+
+	while (i < N_WANTED &&
+	       (strncmp(wanted[i].key, line, len) != 0 || wanted[i].key[len] || !len))
+		i++;
+	if (i == N_WANTED)
+		return;
+	r->next = i + 1;
+	r->in_compared = wanted[i].compared;
+	if (r->in_compared)
+		hash(r, line, end);
+	if (strcmp(wanted[i].key, "CapPrm:") == 0)
+		r->permitted = number(line + len, end, 16);
+	else if (strcmp(wanted[i].key, "SigIgn:") == 0)
+		r->ignored = number(line + len, end, 16);
+	else if (strcmp(wanted[i].key, "Umask:") == 0)
+		r->mask = number(line + len, end, 8);
+}
+
+/* Returns how much is to be kept: the begin of a line. */
+static size_t take_text(struct reader *r, const char *text, size_t n, bool full)
+{
+	const char *end = text + n, *newline;
+
+	while ((newline = memchr(text, '\n', (size_t)(end - text)))) {
+		if (r->in_compared)
+			hash(r, text, newline);
+		else
+			take_line(r, text, newline);
+		r->in_compared = false;
+		text = newline + 1;
+	}
+	if (r->in_compared)
+		hash(r, text, end);
+	else if (full && text == end - n)
+		take_line(r, text, end); /* groups, of any number */
+	else
+		return (size_t)(end - text);
+	return 0;
+}
+
+static int read_status(struct reader *r)
 {
 	_cleanup_close_ int fd = open("/proc/thread-self/status", O_RDONLY | O_CLOEXEC);
-	struct reader r = {.to = id};
 	char text[4096];
-	bool done = false;
+	size_t kept = 0;
 
-	id->status = FNV_BASIS;
-	while (fd >= 0 && !done) {
-		ssize_t n = read(fd, text, sizeof(text));
+	if (fd < 0)
+		return -errno;
+	while (r->next < N_WANTED) {
+		ssize_t n = read(fd, text + kept, sizeof(text) - kept);
+		size_t have;
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			break;
-		done = take_text(&r, text, (size_t)n);
+		if (n < 0)
+			return -errno;
+		if (n == 0) /* what comes last is not there without the kernel's CONFIG_CPUSETS */
+			return r->next > LAST_NEEDED ? 0 : -ENODATA;
+		have = kept + (size_t)n;
+		kept = take_text(r, text, have, have == sizeof(text));
+		memmove(text, text + have - kept, kept);
 	}
-	return done;
+	return 0;
 }
 
-static ino_t inode(const char *path)
+static bool read_link(const char *path, char ret[32])
 {
-	struct stat st;
+	ssize_t n = readlink(path, ret, 31);
 
-	return stat(path, &st) == 0 ? st.st_ino : 0;
+	if (n > 0)
+		ret[n] = '\0';
+	return n > 0;
 }
 
 /*
- * Without CAP_SYS_ADMIN, then and now, there is no way into another namespace but through a new
- * user namespace. (The mount namespace shows in the root's mount.)
+ * A new mount namespace shows in the root's mount, a new network in the sockets that are made.
+ * Without CAP_SYS_ADMIN, then and now, there is no way into others but through a new user
+ * namespace.
  */
-static void read_namespaces(struct identity *id)
+static bool read_namespaces(struct identity *id, int socket)
 {
-	id->namespaces[0] = inode("/proc/thread-self/ns/user");
-	if (!(id->capabilities >> CAPABILITY_ADMIN & 1))
-		return;
-	id->namespaces[1] = inode("/proc/thread-self/ns/net");
-	id->namespaces[2] = inode("/proc/thread-self/ns/pid_for_children");
-	id->namespaces[3] = inode("/proc/thread-self/ns/ipc");
-	id->namespaces[4] = inode("/proc/thread-self/ns/uts");
-	id->namespaces[5] = inode("/proc/thread-self/ns/cgroup");
-	id->namespaces[6] = inode("/proc/thread-self/ns/time_for_children");
+	socklen_t len = sizeof(id->network);
+
+	if (getsockopt(socket, SOL_SOCKET, SO_NETNS_COOKIE, &id->network, &len) < 0)
+		return false;
+	if (!read_link("/proc/thread-self/ns/user", id->users))
+		return false;
+	return !(id->permitted >> CAPABILITY_ADMIN & 1) ||
+	       read_link("/proc/thread-self/ns/pid_for_children", id->processes);
 }
 
 /* chroot(2) changes the inode, a new mount namespace the mount. */
@@ -134,10 +172,15 @@ static bool read_root(struct identity *id)
 	return true;
 }
 
-void identity_look(struct identity *ret)
+int identity_look(struct identity *ret, int socket, mode_t *ret_umask, uint64_t *ret_ignored)
 {
+	struct reader reader = {.hash = FNV_BASIS};
 	struct sched_param param = {0};
+	struct rlimit limit = {0};
+	int r;
 
+	sched_getparam(0, &param);
+	getrlimit(RLIMIT_NPROC, &limit);
 	*ret = (struct identity){
 		.thread = gettid(),
 		.session = getsid(0),
@@ -146,25 +189,28 @@ void identity_look(struct identity *ret)
 		.personality = personality(0xffffffff),
 		.nice = getpriority(PRIO_PROCESS, 0),
 		.policy = sched_getscheduler(0),
+		.priority = param.sched_priority,
 		.io_priority = (int)syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0),
+		.processes_max = limit.rlim_cur,
 	};
-	sched_getparam(0, &param);
-	ret->priority = param.sched_priority;
-	ret->known = read_status(ret) && read_root(ret);
-	if (ret->known)
-		read_namespaces(ret);
+	r = read_status(&reader);
+	if (r < 0)
+		return r;
+	ret->status = reader.hash;
+	ret->permitted = reader.permitted;
+	ret->known = read_root(ret) && read_namespaces(ret, socket);
+	*ret_umask = (mode_t)reader.mask;
+	*ret_ignored = reader.ignored;
+	return 0;
 }
 
 bool identity_equal(const struct identity *a, const struct identity *b)
 {
-	if (!a->known || !b->known)
-		return false;
-	for (int i = 0; i < IDENTITY_NAMESPACES; i++)
-		if (a->namespaces[i] != b->namespaces[i])
-			return false;
-	return a->status == b->status && a->capabilities == b->capabilities &&
-	       a->root_mount == b->root_mount && a->root_ino == b->root_ino &&
+	return a->known && b->known && a->status == b->status && a->root_mount == b->root_mount &&
+	       a->root_ino == b->root_ino && a->network == b->network &&
+	       strcmp(a->users, b->users) == 0 && strcmp(a->processes, b->processes) == 0 &&
 	       a->session == b->session && a->group == b->group && a->securebits == b->securebits &&
 	       a->personality == b->personality && a->nice == b->nice && a->policy == b->policy &&
-	       a->priority == b->priority && a->io_priority == b->io_priority;
+	       a->priority == b->priority && a->io_priority == b->io_priority &&
+	       a->processes_max == b->processes_max;
 }

@@ -67,8 +67,10 @@ static int spawn_host(const char *path, int channel, pid_t *ret)
 int private_start(const char *path, struct private_host *ret, int *ret_fd, struct spawn_error *err)
 {
 	_cleanup_close_ int ours = -1, theirs = -1;
-	struct stat st;
 	int pair[2], r = channel_pair(pair);
+	uint64_t ignored;
+	struct stat st;
+	mode_t mask;
 	pid_t pid;
 
 	if (r < 0)
@@ -82,7 +84,7 @@ int private_start(const char *path, struct private_host *ret, int *ret_fd, struc
 	fd_close(theirs);
 	theirs = r;
 	/* Before, not after: a change in between makes the next request start another. */
-	identity_look(&ret->as);
+	identity_look(&ret->as, ours, &mask, &ignored);
 	r = spawn_host(path, theirs, &pid);
 	if (r < 0)
 		return error_errno(err, r, SPAWN_ORIGIN_CLIENT, STEP_CONNECT,

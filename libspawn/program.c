@@ -197,23 +197,13 @@ static int program_path_error(const struct spawn_request *r, int code, struct sp
 	return code;
 }
 
-int program_error(const struct body *body, const struct spawn_request *r, int code,
-		  struct spawn_error *err)
+int program_error(const struct spawn_request *r, int code, struct spawn_error *err)
 {
 	if (!err)
 		return code;
-	if (!r)
+	if (!r || !request_has_program(r))
 		return error_errno(err, code, SPAWN_ORIGIN_LEAF, STEP_EXEC,
 				   "the program could not be executed");
-	/* The leaf's own, before it said READY; the kernel's comes behind. */
-	if (code == -EINVAL && !body->ready)
-		return r->program || r->program_fd >= 0
-			       ? SAY("template \"%s\" executes no programs, it has code of its own: "
-				     "name one of lane \"exec\"",
-				     r->template_name)
-			       : SAY("template \"%s\" executes programs: name one "
-				     "(spawn_request_program(3))",
-				     r->template_name);
 	if (r->program)
 		return program_path_error(r, code, err);
 	if (code == -ENOENT)

@@ -352,6 +352,11 @@ static bool is_changed(const struct spawn_request *r, const char *entry)
 	return false;
 }
 
+bool request_has_program(const struct spawn_request *r)
+{
+	return r->program || r->program_fd >= 0;
+}
+
 const char *request_argv0(const struct spawn_request *r)
 {
 	return r->argv0 ? r->argv0 : r->program ? r->program : r->template_name;

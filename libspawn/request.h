@@ -47,6 +47,7 @@ struct spawn_request {
 	uint64_t deadline_ms, grace_ms;
 };
 
+bool request_has_program(const struct spawn_request *request);
 /* What argv[0] is. Borrowed from the request. */
 const char *request_argv0(const struct spawn_request *request);
 /* Where the program is searched, of the caller's environment or of env, the child's; NULL: nowhere,

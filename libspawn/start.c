@@ -28,8 +28,6 @@ static int refuse(struct spawn_error *err, int code, const char *why)
 /* What a child of the caller's cannot have. */
 static int check_own(const struct spawn_request *r, bool has_server, struct spawn_error *err)
 {
-	bool has_program = r->program || r->program_fd >= 0;
-
 	if (strcmp(r->template_name, "exec") != 0)
 		return error_set(
 			err, has_server ? -EINVAL : -ENOTCONN, SPAWN_ORIGIN_CLIENT, STEP_OWNER,
@@ -38,7 +36,7 @@ static int check_own(const struct spawn_request *r, bool has_server, struct spaw
 				   : "template \"%s\" is a server's, and a client of "
 				     "spawn_private_open() has none: use spawn_client_open()",
 			r->template_name);
-	if (!has_program)
+	if (!request_has_program(r))
 		return refuse(err, -EINVAL,
 			      "a child of the caller's needs a program: spawn_request_program(), "
 			      "_path_search() or _program_fd()");
@@ -84,7 +82,8 @@ static int choose(struct spawn_client *client, const struct spawn_request *r,
 
 /* Makes all that can fail before the server is asked. */
 static int prepare(struct connection *c, const struct spawn_request *request, uint64_t requested,
-		   struct spawn_proc **ret, int *ret_leaf_fd, struct spawn_error *err)
+		   struct identity *ret_as, struct spawn_proc **ret, int *ret_leaf_fd,
+		   struct spawn_error *err)
 {
 	struct spawn_proc *p;
 	int r;
@@ -93,7 +92,7 @@ static int prepare(struct connection *c, const struct spawn_request *request, ui
 	if (!p)
 		return error_errno(err, -ENOMEM, SPAWN_ORIGIN_CLIENT, STEP_REQUEST, "start");
 	p->timing.requested = requested;
-	r = body_open(&p->body, request, ret_leaf_fd, err);
+	r = body_open(&p->body, request, c->is_private ? ret_as : NULL, ret_leaf_fd, err);
 	if (r < 0) {
 		spawn_proc_free(p);
 		return r;
@@ -104,19 +103,18 @@ static int prepare(struct connection *c, const struct spawn_request *request, ui
 
 /* With the lock; once it returns 0 the call is in flight. */
 static int ask(struct connection *c, struct call *call, const struct spawn_request *request,
-	       int leaf_fd, struct spawn_error *err)
+	       const struct identity *as, int leaf_fd, struct spawn_error *err)
 {
-	struct identity as;
 	uint8_t buf[256];
 	struct frame f;
 	int r;
 
-	if (c->is_private)
-		identity_look(&as);
 	call->id = call_number(c);
 	frame_begin(&f, buf, sizeof(buf), MSG_SPAWN, call->id);
 	frame_string(&f, REC_TEMPLATE, request->template_name);
-	frame_u32(&f, REC_FLAGS, request->kill_with_caller ? FLAG_KILL_WITH_CALLER : 0);
+	frame_u32(&f, REC_FLAGS,
+		  (request->kill_with_caller ? FLAG_KILL_WITH_CALLER : 0) |
+			  (request_has_program(request) ? FLAG_PROGRAM : 0));
 	if (request->nofork_given)
 		frame_u32(&f, REC_NOFORK, request->nofork);
 	if (request->deadline_given) {
@@ -124,7 +122,7 @@ static int ask(struct connection *c, struct call *call, const struct spawn_reque
 		frame_u64(&f, REC_GRACE, request->grace_ms);
 	}
 	r = connection_send_anew(c, &f, leaf_fd, call->kind == CALL_SPAWN,
-				 c->is_private ? &as : NULL, err);
+				 c->is_private ? as : NULL, err);
 	if (r == 0)
 		call_add(c, call);
 	return r;
@@ -244,12 +242,12 @@ static int confirm(struct spawn_proc *p, struct spawn_request *request, struct s
 }
 
 static int start(struct connection *c, struct spawn_request *request, struct call *call,
-		 int leaf_fd, struct spawn_error *err)
+		 const struct identity *as, int leaf_fd, struct spawn_error *err)
 {
 	int r;
 
 	connection_lock(c);
-	r = ask(c, call, request, leaf_fd, err);
+	r = ask(c, call, request, as, leaf_fd, err);
 	/* The leaf's end is the leaf's alone now: with a copy here its end of file would not come.
 	 */
 	fd_close(leaf_fd);
@@ -272,11 +270,12 @@ static int attempt(struct connection *c, struct spawn_request *request, uint64_t
 		   struct spawn_proc **ret, struct spawn_error *err)
 {
 	struct call call = {.kind = CALL_SPAWN};
-	int leaf_fd, r = prepare(c, request, requested, &call.proc, &leaf_fd, err);
+	struct identity as;
+	int leaf_fd, r = prepare(c, request, requested, &as, &call.proc, &leaf_fd, err);
 
 	if (r < 0)
 		return r;
-	r = start(c, request, &call, leaf_fd, err);
+	r = start(c, request, &call, &as, leaf_fd, err);
 	if (r < 0) {
 		bury(c, call.proc);
 		spawn_proc_free(call.proc);
@@ -324,6 +323,7 @@ int spawn_submit(struct spawn_client *client, struct spawn_request *request,
 	uint64_t requested = clock_now();
 	_uncancellable_ cancel = cancel_off();
 	struct connection *c;
+	struct identity as;
 	struct call *call;
 	int r, leaf_fd = -1;
 
@@ -338,10 +338,10 @@ int spawn_submit(struct spawn_client *client, struct spawn_request *request,
 	call->kind = CALL_SUBMIT;
 	call->on_started = on_started;
 	call->user = user;
-	r = prepare(c, request, requested, &call->proc, &leaf_fd, err);
+	r = prepare(c, request, requested, &as, &call->proc, &leaf_fd, err);
 	if (r == 0) {
 		connection_lock(c);
-		r = ask(c, call, request, leaf_fd, err);
+		r = ask(c, call, request, &as, leaf_fd, err);
 		/* Before the lock is let go: another thread may complete it from then on. */
 		if (r == 0 && ret_id)
 			*ret_id = call->id;

@@ -8,22 +8,39 @@ _spawn_templates() {
 		awk '$1 == "TEMPLATE" { on = 1; next } /^$/ { on = 0 } on && /^[^ ]/ { print $1 }'
 }
 
+# The word at COMP_CWORD of a program that is named at $1, and whatever that program completes.
+_spawn_program() {
+	if [ "$COMP_CWORD" -eq "$1" ]; then
+		mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+		[[ $cur != */* ]] || compopt -o default
+	elif declare -F _command_offset >/dev/null; then
+		_command_offset "$1"
+	else
+		return 1
+	fi
+}
+
 _spawn() {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i word
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i word template=
 	local options='-t --template -C --chdir -E --setenv -u --unset -i --ignore-environment
 		--argv0 --umask --nofork --nofork=off --nofork=copy --nofork=process --timeout
 		--grace --detach --timing --json -s --socket --help --version'
 
 	COMPREPLY=()
-	# after the template, the first word that is no option starts the leaf's arguments
+	# after the options a program and its arguments, or with a template the leaf's arguments
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
 		--)
+			[ -z "$template" ] && _spawn_program $((i + 1)) && return
 			compopt -o default
 			return
 			;;
-		-t | --template | -C | --chdir | -E | --setenv | -u | --unset | -s | --socket | \
+		-t* | --template*)
+			template=1
+			[ "$word" = -t ] || [ "$word" = --template ] && ((i++))
+			;;
+		-C | --chdir | -E | --setenv | -u | --unset | -s | --socket | \
 			--argv0 | --umask | --timeout | --grace) ((i++)) ;;
 		-* | =) ;;
 		*)

@@ -31,7 +31,8 @@
 /* FLAGS of SPAWN, STARTED and LAUNCH */
 #define FLAG_KILL_WITH_CALLER (1u << 0)
 #define FLAG_POOL_HIT	      (1u << 1) /* STARTED: a parked leaf was waiting */
-#define FLAG_SPAWN_KNOWN      FLAG_KILL_WITH_CALLER
+#define FLAG_PROGRAM	      (1u << 2) /* SPAWN: the body names a program to become */
+#define FLAG_SPAWN_KNOWN      (FLAG_KILL_WITH_CALLER | FLAG_PROGRAM)
 /* FLAGS of BODY */
 #define FLAG_CWD	(1u << 0) /* the first passed fd is the working directory */
 #define FLAG_EXECUTE_FD (1u << 1) /* the next one is the program to become */

@@ -18,7 +18,7 @@ struct exit_record {
 	uint64_t minflt, majflt, inblock, oublock, nvcsw, nivcsw;
 	uint64_t launched_ns; /* CLOCK_MONOTONIC: LAUNCH read by the leaf */
 	uint64_t ended_ns;    /* the parent saw the end */
-	uint32_t start_step;  /* where the leaf failed before READY; 0 if it did not */
+	uint32_t start_step;  /* where the leaf failed before user code; 0 if it did not */
 	uint32_t start_errno;
 };
 

@@ -255,6 +255,7 @@ static int decide(struct session *s, const struct message *m, int body, struct p
 		.has_nofork = message_has(m, REC_NOFORK),
 		.nofork = message_u32(m, REC_NOFORK),
 		.kill_with_caller = flags & FLAG_KILL_WITH_CALLER,
+		.program = flags & FLAG_PROGRAM,
 		.has_deadline = message_has(m, REC_DEADLINE),
 		.deadline_ms = message_u64(m, REC_DEADLINE),
 		.grace_ms = message_has(m, REC_GRACE) ? message_u64(m, REC_GRACE)

@@ -247,6 +247,8 @@ static bool fits_lane(const struct body *b)
 {
 	bool named = b->program, passed = b->flags & FLAG_EXECUTE_FD;
 
+	if (b->search && !named)
+		return false;
 	return lane_executes ? named != passed : !named && !passed;
 }
 

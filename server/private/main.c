@@ -197,8 +197,12 @@ static void serve_spawn(struct private_host *h, const struct message *m, struct 
 	int pidfd = -1;
 	pid_t pid;
 
-	if (message_u32(m, REC_FLAGS) || message_has(m, REC_DEADLINE) ||
-	    child.nofork > NOFORK_PROCESS) {
+	if (!(message_u32(m, REC_FLAGS) & FLAG_PROGRAM) || child.nofork > NOFORK_PROCESS) {
+		reply_error(h, m->id, -EINVAL, STEP_REQUEST,
+			    "a private host starts programs, at a level of no-fork that it knows");
+		return;
+	}
+	if (message_u32(m, REC_FLAGS) & ~FLAG_PROGRAM || message_has(m, REC_DEADLINE)) {
 		reply_error(h, m->id, -EOPNOTSUPP, STEP_OWNER,
 			    "a private host ends no child: kill_with_caller and deadline are a "
 			    "server's work");

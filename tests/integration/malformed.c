@@ -474,6 +474,14 @@ Test(malformed, bodies_with_impossible_values_are_refused_by_the_leaf)
 	begin_body(&f, data, sizeof(data), 0);
 	frame_u32(&f, REC_FD, 0xffffffff);
 	expect_body_refused(&f, &null, 1, "a negative target");
+	begin_body(&f, data, sizeof(data), 0);
+	frame_string(&f, REC_EXECUTE, "/bin/true");
+	expect_body_refused(&f, NULL, 0, "a program for a leaf that executes none");
+	begin_body(&f, data, sizeof(data), FLAG_EXECUTE_FD);
+	expect_body_refused(&f, &null, 1, "a program's descriptor for such a leaf");
+	begin_body(&f, data, sizeof(data), 0);
+	frame_string(&f, REC_SEARCH, "/bin");
+	expect_body_refused(&f, NULL, 0, "a path to search for no program");
 	frame_begin(&f, data, sizeof(data), MSG_BODY, 0);
 	frame_bytes(&f, REC_ARGV, "probe", 5);
 	frame_bytes(&f, REC_ENV, "", 0);

@@ -15,6 +15,7 @@ static struct config_template templates[] = {
 	{.name = "groups", .nofork = NOFORK_COPY, .groups = listed_groups, .n_groups = 2},
 	{.name = "nobody", .nofork = NOFORK_COPY},
 	{.name = "weaker", .nofork = NOFORK_PROCESS, .nofork_weaker = true, .everyone = true},
+	{.name = "programs", .lane = LANE_EXEC, .everyone = true},
 	{.name = "kernel", .nofork = NOFORK_COPY, .enforce_kernel = true, .everyone = true},
 };
 static const struct config config = {
@@ -99,6 +100,16 @@ Test(policy, an_unknown_template_is_named_with_those_there_are)
 Test(policy, a_server_that_executes_no_programs_says_how_it_would)
 {
 	cr_assert_eq(decide_named(&peer, "exec", "\"exec\": {\"lane\": \"exec\"}"), -ENOENT);
+}
+
+Test(policy, a_program_is_for_the_exec_lane_which_needs_one)
+{
+	const struct policy_request with = {.template_name = "programs", .program = true},
+				    wrong = {.template_name = "open", .program = true};
+
+	cr_assert_eq(decide(&peer, &with, NULL, NULL), 0);
+	cr_assert_eq(decide_named(&peer, "programs", "none was named"), -EINVAL);
+	cr_assert_eq(decide(&peer, &wrong, NULL, "\"open\" executes no programs"), -EINVAL);
 }
 
 Test(policy, an_unknown_template_cannot_forge_a_second_line)

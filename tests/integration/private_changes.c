@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* A caller that is not what its private host was started with gets another one. */
+#include "private_caller.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void expect_works(struct spawn_client *client)
+{
+	struct spawn_proc *proc = start(client, probe("exit", "3", NULL));
+
+	CHECK(WEXITSTATUS(wait_status(spawn_proc_pid(proc))) == 3, "status");
+	spawn_proc_free(proc);
+}
+
+/* Asserts that the one before the change is over, and reaped. */
+static void expect_another_host(struct spawn_client *client, pid_t *host, const char *what)
+{
+	pid_t now;
+
+	expect_works(client);
+	now = host_of(getpid());
+	CHECK(now != 0 && now != *host, "the same host after %s", what);
+	CHECK(waitpid(*host, NULL, 0) < 0 && errno == ECHILD, "a host is left after %s", what);
+	expect_works(client);
+	CHECK(host_of(getpid()) == now, "not the same host after nothing");
+	*host = now;
+}
+
+/* Not by a shell, which goes back to its real ids. */
+static void expect_id(struct spawn_client *client, const char *option, const char *expected)
+{
+	struct spawn_request *request = spawn_request_new(NULL);
+	char *text;
+
+	spawn_request_program(request, "/usr/bin/id");
+	spawn_request_args(request, 1, &option);
+	text = output_of(client, request);
+	CHECK(strcmp(text, expected) == 0, "id %s: %s, not %s", option, text, expected);
+	free(text);
+}
+
+static void session_group_and_scheduling(void)
+{
+	struct spawn_client *client = own_client();
+	pid_t host = host_of(getpid());
+	cpu_set_t cpus;
+
+	expect_works(client);
+	CHECK(host_of(getpid()) == host, "not the first host");
+	/* What travels with each request needs none. */
+	umask(0101);
+	CHECK(chdir("/") == 0, "chdir");
+	expect_works(client);
+	CHECK(host_of(getpid()) == host, "another host for a umask");
+	CHECK(setpgid(0, 0) == 0, "setpgid");
+	expect_another_host(client, &host, "setpgid");
+	CHECK(setpriority(PRIO_PROCESS, 0, 2) == 0, "nice");
+	expect_another_host(client, &host, "nice");
+	sched_getaffinity(0, sizeof(cpus), &cpus);
+	if (CPU_COUNT(&cpus) > 1) {
+		for (int i = 0; CPU_COUNT(&cpus) > 1; i++)
+			CPU_CLR(i, &cpus);
+		sched_setaffinity(0, sizeof(cpus), &cpus);
+		expect_another_host(client, &host, "sched_setaffinity");
+	}
+	CHECK(sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0}) == 0, "batch");
+	expect_another_host(client, &host, "sched_setscheduler");
+	spawn_client_close(client);
+}
+
+static void session(void)
+{
+	struct spawn_client *client = own_client();
+	pid_t host = host_of(getpid());
+
+	CHECK(setsid() > 0, "setsid");
+	expect_another_host(client, &host, "setsid");
+	spawn_client_close(client);
+}
+
+static void add_filter(void)
+{
+	struct sock_filter allow = {.code = BPF_RET | BPF_K, .k = SECCOMP_RET_ALLOW};
+	struct sock_fprog filter = {1, &allow};
+
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "filter");
+}
+
+static void sandbox(void)
+{
+	struct spawn_client *client = own_client();
+	pid_t host = host_of(getpid());
+	char *text;
+
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
+	expect_another_host(client, &host, "no_new_privs");
+	text = output_of(client, shell("grep NoNewPrivs /proc/self/status"));
+	CHECK(strcmp(text, "NoNewPrivs:\t1\n") == 0, "%s", text);
+	free(text);
+	add_filter();
+	expect_another_host(client, &host, "a filter");
+	add_filter(); /* still mode 2 */
+	expect_another_host(client, &host, "a second filter");
+	spawn_client_close(client);
+}
+
+static void credentials(void)
+{
+	struct spawn_client *client;
+	pid_t host;
+
+	if (getuid() != 0)
+		SKIP("not root");
+	client = own_client();
+	host = host_of(getpid());
+	CHECK(setgroups(2, (gid_t[]){4, 24}) == 0, "setgroups");
+	expect_another_host(client, &host, "setgroups");
+	expect_id(client, "-G", "0 4 24\n");
+	CHECK(prctl(PR_CAPBSET_DROP, 25 /* CAP_SYS_TIME */) == 0, "bounding set");
+	expect_another_host(client, &host, "a smaller bounding set");
+	CHECK(setegid(65534) == 0, "setegid");
+	expect_another_host(client, &host, "setegid");
+	CHECK(seteuid(65534) == 0, "seteuid");
+	/* The old one has more rights than we: it ends by the end of its channel. */
+	expect_another_host(client, &host, "seteuid");
+	expect_id(client, "-u", "65534\n");
+	CHECK(seteuid(0) == 0, "seteuid 0");
+	expect_another_host(client, &host, "seteuid 0");
+	CHECK(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0,
+	      "setresuid");
+	expect_another_host(client, &host, "setresuid");
+	expect_id(client, "-ru", "65534\n");
+	spawn_client_close(client);
+	CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD, "something is left");
+}
+
+static void namespaces(void)
+{
+	struct spawn_client *client;
+	pid_t host;
+
+	if (getuid() != 0)
+		SKIP("not root");
+	client = own_client();
+	host = host_of(getpid());
+	if (unshare(CLONE_NEWNS) < 0)
+		SKIP("no namespaces here");
+	expect_another_host(client, &host, "a new mount namespace");
+	if (unshare(CLONE_NEWNET) == 0)
+		expect_another_host(client, &host, "a new network namespace");
+	if (unshare(CLONE_NEWUSER) == 0)
+		expect_another_host(client, &host, "a new user namespace");
+	spawn_client_close(client);
+}
+
+static void root_directory(void)
+{
+	char dir[] = "/tmp/spawnd-private-XXXXXX", path[64];
+	struct spawn_request *request = spawn_request_new(NULL);
+	struct spawn_client *client;
+	struct spawn_error err = {0};
+	struct spawn_proc *proc;
+	int r, root = open("/", O_PATH | O_CLOEXEC);
+
+	if (getuid() != 0)
+		SKIP("not root");
+	client = own_client();
+	CHECK(mkdtemp(dir), "%s", dir);
+	snprintf(path, sizeof(path), "%s/only", dir);
+	CHECK(mkdir(path, 0755) == 0, "mkdir");
+	CHECK(chroot(dir) == 0 && chdir("/") == 0, "chroot");
+	/* The executable is not there to be started again: the old root's is not used. */
+	spawn_request_program(request, "/bin/sh");
+	spawn_request_umask(request, 022);
+	r = spawn_process(client, request, &proc, &err);
+	CHECK(r == -ENOENT && strstr(err.message, "private host"), "%d %s", r, err.message);
+	spawn_request_free(request);
+	CHECK(fchdir(root) == 0 && chroot(".") == 0, "out of it");
+	expect_works(client);
+	rmdir(path);
+	rmdir(dir);
+	spawn_client_close(client);
+}
+
+static void limit_of_processes(void)
+{
+	struct spawn_request *request = shell("exit 0");
+	struct spawn_client *client;
+	struct spawn_error err = {0};
+	struct spawn_proc *proc;
+	int r;
+
+	if (getuid() != 0)
+		SKIP("not root");
+	/* A user with no other process: this one and its host. */
+	CHECK(setresuid(54321, 54321, 54321) == 0, "setresuid");
+	client = own_client();
+	CHECK(setrlimit(RLIMIT_NPROC, &(struct rlimit){2, 2}) == 0, "limit");
+	r = spawn_process(client, request, &proc, &err);
+	CHECK(r == -EAGAIN && strstr(err.message, "RLIMIT_NPROC"), "%d %s", r, err.message);
+	spawn_request_free(request);
+	spawn_client_close(client);
+}
+
+const struct scenario changes_scenarios[] = {
+	{"session_group_and_scheduling", session_group_and_scheduling},
+	{"session", session},
+	{"sandbox", sandbox},
+	{"credentials", credentials},
+	{"namespaces", namespaces},
+	{"root_directory", root_directory},
+	{"limit_of_processes", limit_of_processes},
+	{NULL, NULL},
+};

@@ -132,7 +132,7 @@ static void note_late(struct report *r)
 	}
 }
 
-static void report_stalls(struct report *r, bool real_time)
+static void report_stalls(struct report *r)
 {
 	size_t spawn = index_of(WAY_POSIX_SPAWN), nothing = index_of(WAY_NOTHING);
 
@@ -153,8 +153,12 @@ static void report_stalls(struct report *r, bool real_time)
 		}
 	report_note(r, "in the %d ms from the call on; \"worst\" is the worst of all n", WINDOW_MS);
 	note_late(r);
-	report_note(r, "the probe alone on the last CPU, the caller on the first; %s",
-		    real_time ? "SCHED_FIFO" : "NOT SCHED_FIFO, which is not permitted here");
+	if (probe_has_cpus())
+		report_note(r, "the probe alone on the last CPU, the caller on the first; %s",
+			    probe_is_real_time() ? "SCHED_FIFO"
+						 : "NOT SCHED_FIFO, which is not permitted here");
+	else
+		report_note(r, "SKIPPED: there is a single CPU here");
 	report_table_end(r);
 }
 
@@ -244,12 +248,9 @@ void question_blocked(const struct bench *b)
 	}
 	measure(b, callers, ALONE);
 	report_alone(b->report);
-	if (probe_has_cpus()) {
+	if (probe_has_cpus())
 		measure(b, callers, PROBED);
-		report_stalls(b->report, probe_is_real_time());
-	} else {
-		fputs("bench: SKIPPED the stalls of a second thread: a single CPU\n", stderr);
-	}
+	report_stalls(b->report);
 	measure(b, callers, BUSY);
 	report_busy(b->report);
 	for (size_t s = SIZES; s > 0; s--)

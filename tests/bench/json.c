@@ -93,10 +93,11 @@ static void put_claim(FILE *f, const struct claim *c)
 	put_text(f, "relation", relation_text(c->relation));
 	put_number(f, "limit", c->limit);
 	fputs(", ", f);
-	put_estimate(f, "found", c->found);
+	put_estimate(f, "found",
+		     c->runs ? c->found : (struct estimate){(double)NAN, (double)NAN, (double)NAN});
 	fputs(", ", f);
 	put_text(f, "unit", c->unit);
-	put_text(f, "verdict", claim_holds(c) ? "met" : "falls short");
+	put_text(f, "verdict", claim_verdict(c));
 	fprintf(f, "\"interval_on_one_side\": %s, \"runs\": %u, \"met_in\": %u}",
 		claim_is_sure(c) ? "true" : "false", c->runs, c->met);
 }

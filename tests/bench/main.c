@@ -200,5 +200,7 @@ int main(int argc, char **argv)
 				ask(&a.bench, i);
 	}
 	report_close(a.bench.report);
+	if (a.bench.smoke)
+		puts("\nA smoke test: all that is no figure.");
 	return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -35,8 +35,10 @@ static void put_claims(FILE *f, const struct run *run)
 
 		fprintf(f, "| %s | %s %s%s%s | %s | %s%s | in %u of %u |\n", c->text,
 			relation_text(c->relation), number_text(c->limit, limit),
-			*c->unit ? " " : "", c->unit, estimate_text(c->found, found),
-			claim_holds(c) ? "met" : "**falls short**",
+			*c->unit ? " " : "", c->unit, c->runs ? estimate_text(c->found, found) : "",
+			claim_holds(c) ? "met"
+			: c->runs      ? "**falls short**"
+				       : "**not measured**",
 			claim_is_sure(c) ? "" : ", the interval on both sides", c->met, c->runs);
 	}
 }

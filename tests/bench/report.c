@@ -55,10 +55,11 @@ static void print_claims(const struct run *run, const char *heading)
 	for (size_t i = 0; i < run->n_claims; i++) {
 		const struct claim *c = &run->claims[i];
 
-		printf("  %-11s %-82s %s %s %s: %s%s", claim_holds(c) ? "met" : "FALLS SHORT",
-		       c->text, relation_text(c->relation), number_text(c->limit, limit), c->unit,
-		       estimate_text(c->found, found),
-		       claim_is_sure(c) ? "" : " (interval on both sides)");
+		printf("  %-12s %-82s %s %s %s", claim_verdict(c), c->text,
+		       relation_text(c->relation), number_text(c->limit, limit), c->unit);
+		if (c->runs > 0)
+			printf(": %s%s", estimate_text(c->found, found),
+			       claim_is_sure(c) ? "" : " (interval on both sides)");
 		if (c->runs > 1)
 			printf(", met in %u of %u", c->met, c->runs);
 		putchar('\n');
@@ -190,8 +191,6 @@ void report_claim(struct report *r, enum relation relation, double limit, const 
 	struct claim *c;
 	va_list args;
 
-	if (found.value == 0)
-		return;
 	c = results_grow(&run->claims, &run->n_claims, sizeof(*c));
 	va_start(args, format);
 	vsnprintf(c->text, sizeof(c->text), format, args);
@@ -200,8 +199,8 @@ void report_claim(struct report *r, enum relation relation, double limit, const 
 	c->relation = relation;
 	c->limit = limit;
 	c->found = found;
+	c->runs = found.value != 0;
 	c->met = claim_holds(c);
-	c->runs = 1;
 }
 
 FILE *report_data(const struct report *r, const char *name)

@@ -38,7 +38,8 @@ void report_row(struct report *r, const char *what, const char *way, const char 
 void report_ratio(struct report *r, struct figure *a, struct figure *b, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void report_note(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* What must hold; unit "" of a ratio. An estimate of all 0 (nothing was measured) is no claim. */
+/* What must hold; unit "" of a ratio. Of an estimate of all 0 it is said that nothing was measured.
+ */
 void report_claim(struct report *r, enum relation relation, double limit, const char *unit,
 		  struct estimate found, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));

@@ -44,16 +44,24 @@ void results_done(struct results *r)
 
 bool claim_holds(const struct claim *c)
 {
+	if (c->runs == 0)
+		return false;
 	switch (c->relation) {
 	case AT_LEAST:
 		return c->found.value >= c->limit;
 	case AT_MOST:
 		return c->found.value <= c->limit;
 	case NO_MORE:
-		return c->found.low <= c->limit;
+		/* Of several runs low is the lowest median: one lucky run is not enough. */
+		return c->runs > 1 ? 2 * c->met > c->runs : c->found.low <= c->limit;
 	default:
 		return false;
 	}
+}
+
+const char *claim_verdict(const struct claim *c)
+{
+	return c->runs == 0 ? "not measured" : claim_holds(c) ? "met" : "falls short";
 }
 
 bool claim_is_sure(const struct claim *c)
@@ -132,6 +140,15 @@ static const struct claim *find_claim(const struct run *run, const char *text)
 	return NULL;
 }
 
+static char *copy_of(const char *s)
+{
+	char *copy = strdup(s);
+
+	if (!copy)
+		err(1, "memory");
+	return copy;
+}
+
 static void combine_row(const struct results *r, const struct table *first, const struct row *like,
 			struct table *ret)
 {
@@ -183,26 +200,42 @@ static void combine_comparison(const struct results *r, const struct table *firs
 	c->p99 = median_of(p99s, r->n_runs);
 }
 
+/* A note of several runs is said once. */
+static void combine_notes(const struct results *r, const struct table *first, struct table *ret)
+{
+	for (size_t i = 0; i < r->n_runs; i++) {
+		const struct table *t = find_table(&r->runs[i], first->key);
+
+		for (size_t j = 0; t && j < t->n_notes; j++) {
+			bool known = false;
+
+			for (size_t k = 0; k < ret->n_notes; k++)
+				known |= strcmp(ret->notes[k], t->notes[j]) == 0;
+			if (!known)
+				*(char **)results_grow(&ret->notes, &ret->n_notes, sizeof(char *)) =
+					copy_of(t->notes[j]);
+		}
+	}
+}
+
 static void combine_claim(const struct results *r, const struct claim *like, struct run *ret)
 {
 	double found[RUNS_MAX];
-	struct claim *c;
-	unsigned met = 0;
+	struct claim *c = results_grow(&ret->claims, &ret->n_claims, sizeof(*c));
 
+	*c = *like;
+	if (r->n_runs == 1)
+		return;
+	c->met = c->runs = 0;
 	for (size_t i = 0; i < r->n_runs; i++) {
 		const struct claim *of = find_claim(&r->runs[i], like->text);
 
-		if (!of)
-			return;
-		found[i] = of->found.value;
-		met += claim_holds(of);
+		if (!of || of->runs == 0)
+			continue;
+		c->met += claim_holds(of);
+		found[c->runs++] = of->found.value;
 	}
-	c = results_grow(&ret->claims, &ret->n_claims, sizeof(*c));
-	*c = *like;
-	c->met = met;
-	c->runs = (unsigned)r->n_runs;
-	if (r->n_runs > 1)
-		c->found = median_of(found, r->n_runs);
+	c->found = c->runs ? median_of(found, c->runs) : (struct estimate){0};
 }
 
 void results_combine(const struct results *r, struct run *ret)
@@ -221,6 +254,7 @@ void results_combine(const struct results *r, struct run *ret)
 			combine_row(r, t, &t->rows[j], c);
 		for (size_t j = 0; j < t->n_comparisons; j++)
 			combine_comparison(r, t, &t->comparisons[j], c);
+		combine_notes(r, t, c);
 	}
 	for (size_t i = 0; r->n_runs && i < first->n_claims; i++)
 		combine_claim(r, &first->claims[i], ret);

@@ -42,7 +42,7 @@ struct claim {
 	enum relation relation;
 	double limit;
 	struct estimate found;
-	unsigned met, runs; /* in so many of so many runs */
+	unsigned met, runs; /* in so many of so many runs; 0 runs: it was not measured */
 };
 
 struct run {
@@ -69,6 +69,7 @@ void results_done(struct results *r);
 void run_done(struct run *run);
 
 bool claim_holds(const struct claim *c);
+const char *claim_verdict(const struct claim *c); /* "met", "falls short", "not measured" */
 /* False where its interval lies on both sides of the limit. */
 bool claim_is_sure(const struct claim *c);
 const char *relation_text(enum relation r);

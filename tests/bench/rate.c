@@ -349,6 +349,15 @@ static void report_cpu(struct report *r)
 			row(r, l, "private hosts", &l->outcome.private_cpu);
 		row(r, l, "the whole machine", &l->outcome.machine_cpu);
 	}
+	for (size_t i = 0; i < LANES; i++) {
+		struct lane *l = &lanes[i], *other = beside(l);
+		char load[48];
+
+		if (other && is_saturated(l))
+			report_ratio(r, &l->outcome.machine_cpu, &other->outcome.machine_cpu,
+				     "the whole machine, %s: %s / posix_spawn", load_text(l, load),
+				     way_name(l->way));
+	}
 	report_note(r,
 		    "the whole machine: all that was not idle, by /proc/stat, a check of the sum: "
 		    "whatever else runs is in it, and its ticks are of 10 ms");

@@ -19,7 +19,7 @@ struct bench {
 	bool quick;
 	bool smoke;	   /* does it work? little of everything; no figures */
 	unsigned rounds;   /* 0: as each question likes */
-	unsigned pause_ms; /* of quiet in front of each sample, for all ways alike */
+	unsigned pause_ms; /* of quiet in front of each single start, for all ways alike */
 	uint64_t seed;
 	struct report *report;
 };
@@ -42,6 +42,13 @@ void load(const struct bench *b, unsigned n);
 unsigned bench_rounds(const struct bench *b, unsigned rounds, unsigned quick);
 
 void machine_describe(const struct bench *b);
+
+/*
+ * In front of a single start: longer where the one before it, of whatever way, took a leaf of a
+ * pool. That is refilled after 20 ms without another (server/broker/pool.c), and the start that is
+ * measured next shall not be beside it.
+ */
+unsigned pause_behind(const struct bench *b, bool served);
 
 /* Sleeps; measurements pause, tests do not. */
 void pause_for(unsigned ms);

@@ -197,6 +197,7 @@ static void measure(const struct bench *b, struct caller callers[SIZES], enum co
 {
 	unsigned rounds = bench_rounds(b, rounds_of[company].rounds, rounds_of[company].quick);
 	size_t order[SIZES * N_WAYS];
+	bool served = true;
 
 	for (size_t i = 0; i < SIZES * N_WAYS; i++)
 		order[i] = i;
@@ -208,7 +209,8 @@ static void measure(const struct bench *b, struct caller callers[SIZES], enum co
 
 			if (!callers[s].pid || !is_turn_of(ways[w], company, round))
 				continue;
-			caller_run(&callers[s], ways[w], company, b->pause_ms, &sample);
+			caller_run(&callers[s], ways[w], company, pause_behind(b, served), &sample);
+			served = way_is_served(ways[w]);
 			if (round < WARM_UP)
 				continue;
 			figure_add(&held[company][s][w], sample.sample.blocked);

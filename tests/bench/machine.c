@@ -132,8 +132,9 @@ void machine_describe(const struct bench *b)
 	report_fact(b->report, "huge pages", "%s (the touched memory has none)", text);
 	report_fact(b->report, "libc", "glibc %s", gnu_get_libc_version());
 	report_fact(b->report, "libspawn", "%s", spawn_version());
-	report_fact(b->report, "pause", "%u ms of quiet in front of each single start",
-		    b->pause_ms);
+	report_fact(b->report, "pause",
+		    "%u ms of quiet in front of each single start, %u behind one from a pool",
+		    b->pause_ms, pause_behind(b, true));
 	report_fact(b->report, "pinned", "nothing, but for the stalls of a second thread");
 	for (int w = 0; w < WORKS; w++)
 		describe_program(b, work_name((enum work)w), work_cold(b, (enum work)w));

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define REFILLED_MS 15
+
 static const char usage[] =
 	"Usage: bench --spawnd PROGRAM --templates DIR --directory DIR [--json FILE]\n"
 	"             [--markdown FILE] [--data DIR] [--quick | --smoke] [--runs N] [--rounds N]\n"
@@ -41,6 +43,11 @@ const char *work_cold(const struct bench *b, enum work w)
 	snprintf(paths[w], sizeof(paths[w]), "%s/%s", b->templates,
 		 w == WORK_TINY ? "tiny-cold" : "words-stamp-cold");
 	return paths[w];
+}
+
+unsigned pause_behind(const struct bench *b, bool served)
+{
+	return b->pause_ms && served ? b->pause_ms + REFILLED_MS : b->pause_ms;
 }
 
 void pause_for(unsigned ms)
@@ -171,7 +178,6 @@ int main(int argc, char **argv)
 		{"load", required_argument, NULL, 'l'},
 		{NULL, 0, NULL, 0},
 	};
-	/* A pool that is not low is refilled after 5 ms of quiet: it is done by then. */
 	struct arguments a = {.bench = {.pause_ms = 10, .seed = (uint64_t)time(NULL)}, .runs = 1};
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	bool right = true;

@@ -182,6 +182,7 @@ static void measure(const struct bench *b, struct starter starters[WORKS], struc
 		    unsigned rounds)
 {
 	size_t order[LANES];
+	bool served = true;
 
 	for (size_t i = 0; i < LANES; i++)
 		order[i] = i;
@@ -191,7 +192,8 @@ static void measure(const struct bench *b, struct starter starters[WORKS], struc
 			struct lane *l = &lanes[order[i]];
 			struct sample sample;
 
-			pause_for(b->pause_ms);
+			pause_for(pause_behind(b, served));
+			served = way_is_served(l->way);
 			starter_run(&starters[l->work], l->way, &sample);
 			if (round >= WARM_UP)
 				lane_add(l, &sample);

@@ -176,6 +176,7 @@ static void report(struct report *r, struct figure in_cgroup[N_TEMPLATES],
 		   struct figure of_machine[N_TEMPLATES])
 {
 	bool has_cgroup = in_cgroup[0].n > 0;
+	struct estimate weight = figure_estimate(has_cgroup ? &in_cgroup[0] : &of_machine[0], 50);
 
 	report_table(r, "memory", "a parked leaf: slope of the server's memory over 500 leaves",
 		     "KiB");
@@ -190,10 +191,11 @@ static void report(struct report *r, struct figure in_cgroup[N_TEMPLATES],
 	if (!has_cgroup)
 		report_note(r, "no memory cgroup can be made here: /proc/meminfo is of the whole "
 			       "machine");
-	report_claim(r, AT_MOST, PARKED_KIB, "KiB",
-		     figure_estimate(has_cgroup ? &in_cgroup[0] : &of_machine[0], 50),
-		     "a parked leaf of %s, by %s", template_name(templates[0]),
-		     has_cgroup ? "memory cgroup" : "/proc/meminfo");
+	/* A slope that falls is the rest of the machine: no weight of a leaf. */
+	if (weight.value <= 0)
+		weight = (struct estimate){0};
+	report_claim(r, AT_MOST, PARKED_KIB, "KiB", weight, "a parked leaf of %s, by %s",
+		     template_name(templates[0]), has_cgroup ? "memory cgroup" : "/proc/meminfo");
 	report_table_end(r);
 }
 

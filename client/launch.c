@@ -10,7 +10,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#ifndef PIDFD_SIGNAL_PROCESS_GROUP
+#define PIDFD_SIGNAL_PROCESS_GROUP (1 << 2) /* Linux 6.9 */
+#endif
 
 /* How long a server may take to tell the end of a leaf that is seen to be over. */
 #define RECORD_TIMEOUT_MS 10000
@@ -20,6 +25,22 @@ static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT, SIGTS
 static const char *template_of(const struct options *o)
 {
 	return o->template_name ? o->template_name : "exec";
+}
+
+/* As a child of this process would: nohup(1) works through it. */
+static void request_ignore(struct spawn_request *request)
+{
+	sigset_t ignored;
+
+	sigemptyset(&ignored);
+	for (int sig = 1; sig <= SIGRTMAX; sig++) {
+		struct sigaction now;
+
+		if (sigaction(sig, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
+		    now.sa_handler == SIG_IGN)
+			sigaddset(&ignored, sig);
+	}
+	spawn_request_ignore(request, &ignored);
 }
 
 /* program: the first of the arguments is one. Errors are latched in the request and told at the
@@ -45,6 +66,7 @@ static void request_fill(struct spawn_request *request, const struct options *o,
 		else
 			spawn_request_unsetenv(request, o->env[i].name);
 	}
+	request_ignore(request);
 	if (o->has_umask)
 		spawn_request_umask(request, o->umask);
 	if (o->has_nofork)
@@ -98,10 +120,22 @@ static void act_by_default(int sig)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-static void pass_on(struct spawn_proc *proc, int sig)
+/* To its process group, of which it is the leader, or on a kernel without that to itself. */
+static void signal_leaf(struct spawn_proc *proc, int sig, bool group)
 {
-	if (sig != SIGTSTP) {
-		spawn_proc_kill(proc, sig); /* -ESRCH: it is over, as the pidfd will say */
+	if (group && syscall(SYS_pidfd_send_signal, spawn_proc_pidfd(proc), sig, NULL,
+			     PIDFD_SIGNAL_PROCESS_GROUP) == 0)
+		return;
+	spawn_proc_kill(proc, sig); /* -ESRCH: it is over, as the pidfd will say */
+}
+
+/* What the terminal sent was for all that the user sees as one job. */
+static void pass_on(struct spawn_proc *proc, const struct signalfd_siginfo *info)
+{
+	bool group = info->ssi_code == SI_KERNEL;
+
+	if (info->ssi_signo != SIGTSTP) {
+		signal_leaf(proc, (int)info->ssi_signo, group);
 		return;
 	}
 	/*
@@ -109,9 +143,9 @@ static void pass_on(struct spawn_proc *proc, int sig)
 	 * not stop at TSTP: so STOP for it. This process takes TSTP itself, which the kernel
 	 * ignores where nobody could continue it; then the leaf goes on at once too.
 	 */
-	spawn_proc_kill(proc, SIGSTOP);
+	signal_leaf(proc, SIGSTOP, group);
 	act_by_default(SIGTSTP);
-	spawn_proc_kill(proc, SIGCONT);
+	signal_leaf(proc, SIGCONT, group);
 }
 
 /* Passes signals on until the leaf is over. */
@@ -133,7 +167,7 @@ static int attend(struct spawn_proc *proc, int signals)
 		if (fds[0].revents)
 			return 0;
 		if (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
-			pass_on(proc, (int)info.ssi_signo);
+			pass_on(proc, &info);
 	}
 }
 

@@ -164,6 +164,33 @@ static int encode_limits(struct frame *f)
 	return 0;
 }
 
+/* What the request leaves to the calling thread. */
+static int look_at_caller(const struct spawn_request *r, const struct passing *p, mode_t *ret_umask,
+			  uint64_t *ret_sigmask, uint64_t *ret_ignored, struct spawn_error *err)
+{
+	int rc = 0;
+
+	*ret_ignored = r->ignored;
+	if (p->as || r->umask_given)
+		*ret_sigmask = caller_sigmask();
+	if (p->as) {
+		rc = identity_look(p->as, p->socket, ret_umask, ret_ignored);
+		if (rc < 0)
+			*ret_ignored = caller_ignored();
+		if (r->ignored_given)
+			*ret_ignored = r->ignored;
+	} else if (!r->umask_given) {
+		rc = caller_masks(ret_umask, ret_sigmask);
+	}
+	if (r->umask_given)
+		*ret_umask = r->umask;
+	else if (rc < 0)
+		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
+				   "cannot read the umask from /proc/thread-self/status%s",
+				   rc == -ENOENT ? " (give one in the request)" : "");
+	return 0;
+}
+
 /* The length of the body in *ret_data (to be freed), or a negative errno. */
 static int encode(const struct spawn_request *r, const struct passing *p, uint8_t **ret_data,
 		  struct spawn_error *err)
@@ -171,22 +198,15 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	const char *argv0 = request_argv0(r), *search;
 	_cleanup_free_ uint8_t *data = NULL;
 	struct strings env = {0};
-	mode_t mask;
-	uint64_t ignored;
+	uint64_t sigmask, ignored;
 	struct frame f;
+	mode_t mask;
 	size_t size;
 	int rc;
 
-	rc = p->as ? identity_look(p->as, p->socket, &mask, &ignored)
-		   : caller_status(&mask, &ignored);
-	if (rc < 0 && !r->umask_given)
-		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
-				   "cannot read the umask from /proc/thread-self/status%s",
-				   rc == -ENOENT ? " (give one in the request)" : "");
+	rc = look_at_caller(r, p, &mask, &sigmask, &ignored, err);
 	if (rc < 0)
-		ignored = caller_ignored();
-	if (r->umask_given)
-		mask = r->umask;
+		return rc;
 	rc = request_environment(r, &env);
 	if (rc == -ENOMEM)
 		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make the request");
@@ -217,7 +237,7 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	if (r->chdir)
 		frame_string(&f, REC_CHDIR, r->chdir);
 	frame_u32(&f, REC_UMASK, (uint32_t)mask);
-	frame_u64(&f, REC_SIGMASK, caller_sigmask());
+	frame_u64(&f, REC_SIGMASK, sigmask);
 	if (ignored)
 		frame_u64(&f, REC_SIGIGNORE, ignored);
 	for (size_t i = 0; i < p->n_targets; i++)
@@ -354,16 +374,29 @@ void body_drain(struct body *body)
 	}
 }
 
+void body_await_end(struct body *body, int timeout_ms)
+{
+	/* POLLHUP and errors, which are always told. */
+	struct pollfd p = {.fd = body->fd, .events = 0};
+
+	poll(&p, 1, timeout_ms);
+	body_drain(body);
+}
+
 int body_wait(struct body *body, int pidfd, uint64_t deadline)
 {
-	body_drain(body);
 	while (body->fd >= 0 && !body->failed) {
 		struct pollfd p[2] = {
 			{.fd = body->fd, .events = POLLIN},
 			{.fd = pidfd, .events = POLLIN}, /* -1 is skipped by poll */
 		};
-		int n = poll(p, 2, clock_poll_timeout(deadline));
+		int n;
 
+		/* The end of file is the leaf's next step; READY alone decides when a fork of the
+		 * caller keeps it from coming. */
+		if (body->ready && deadline == 0)
+			deadline = clock_now() + AFTER_READY_MS * NS_PER_MS;
+		n = poll(p, 2, clock_poll_timeout(deadline));
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n == 0)
@@ -373,10 +406,6 @@ int body_wait(struct body *body, int pidfd, uint64_t deadline)
 			body->over = true;
 			body_close(body);
 		}
-		/* The end of file is the leaf's next step; READY alone decides when a fork of the
-		 * caller keeps it from coming. */
-		if (body->ready && deadline == 0)
-			deadline = clock_now() + AFTER_READY_MS * NS_PER_MS;
 	}
 	return 0;
 }

@@ -31,8 +31,13 @@ void body_close(struct body *body);
 /* Reads what is there, never blocks. */
 void body_drain(struct body *body);
 /*
- * Reads until it is decided, or the deadline (0: none). pidfd, if not -1, is the leaf's: it also
- * decides, since a process that the caller forked meanwhile may hold the leaf's end open.
+ * Waits for the end of file, which comes right behind READY and FAILED and is all that need wake
+ * us, and reads what is there. For no longer than that: see below.
+ */
+void body_await_end(struct body *body, int timeout_ms);
+/*
+ * Waits and reads until it is decided, or the deadline (0: none). pidfd, if not -1, is the leaf's:
+ * it also decides, since a process that the caller forked meanwhile may hold the leaf's end open.
  */
 int body_wait(struct body *body, int pidfd, uint64_t deadline);
 

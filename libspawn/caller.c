@@ -5,10 +5,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#if defined(__has_include)
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define HAVE_SINGLE_THREADED 1 /* glibc 2.32 */
+#endif
+#endif
 
 int caller_cwd(int *ret_fd)
 {
@@ -23,103 +32,96 @@ int caller_cwd(int *ret_fd)
 	return 0;
 }
 
-static ssize_t read_some(int fd, char *text, size_t size)
+/* By the kernel's own call: one word, and no signal is left out. */
+static uint64_t change_sigmask(const uint64_t *mask)
 {
-	ssize_t n;
+	uint64_t before = 0;
 
-	do
-		n = read(fd, text, size);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
-}
-
-/* The value behind the key, which is a whole line's start; base 8 or 16. */
-static int find_number(const char *text, const char *key, unsigned base, uint64_t *ret)
-{
-	const char *p = strstr(text, key);
-	uint64_t value = 0;
-
-	if (!p)
-		return -ENODATA;
-	for (p += strlen(key);; p++) {
-		unsigned digit = *p >= '0' && *p <= '9'	  ? (unsigned)(*p - '0')
-				 : *p >= 'a' && *p <= 'f' ? (unsigned)(*p - 'a') + 10
-							  : base;
-
-		if (digit >= base)
-			break;
-		value = value * base + digit;
-	}
-	if (*p != '\n')
-		return -ENODATA;
-	*ret = value;
-	return 0;
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, &before, sizeof(before));
+	return before;
 }
 
 /*
- * umask() can only be read by changing it, which another thread's open() would see, and signals
- * cost a system call each; so from /proc, both at once. The descriptor is not kept: after a fork it
- * would still show the parent.
+ * umask() can only be read by changing it. Where no other thread and no signal handler can see that
+ * it is two cheap calls; a umask that forbids most, for all the same.
  */
-int caller_status(mode_t *ret_umask, uint64_t *ret_ignored)
+static mode_t read_umask_alone(uint64_t *ret_sigmask)
 {
+	const uint64_t all = ~0ull;
+	mode_t mask;
+
+	*ret_sigmask = change_sigmask(&all);
+	mask = umask(0777);
+	umask(mask);
+	change_sigmask(ret_sigmask);
+	return mask;
+}
+
+/* Where there are threads. The descriptor is not kept: after a fork it would show the parent. */
+static int read_umask_of_thread(mode_t *ret)
+{
+	static const char key[] = "\nUmask:\t";
 	_cleanup_close_ int fd = open("/proc/thread-self/status", O_RDONLY | O_CLOEXEC);
-	char text[4096]; /* Umask is the second line; SigIgn comes behind the groups, of any length
-			  */
-	uint64_t mask, ignored;
-	size_t kept = 0;
+	char text[512]; /* Umask is the second line, behind a name of at most 15 bytes, escaped */
+	unsigned mask = 0;
+	const char *p;
 	ssize_t n;
-	int r;
 
 	if (fd < 0)
 		return -errno;
-	n = read_some(fd, text, sizeof(text) - 1);
+	do
+		n = read(fd, text, sizeof(text) - 1);
+	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return (int)n;
+		return -errno;
 	text[n] = '\0';
-	r = find_number(text, "\nUmask:\t", 8, &mask);
-	if (r < 0 || mask > 0777)
+	p = strstr(text, key);
+	if (!p)
 		return -ENODATA;
-	while ((r = find_number(text, "\nSigIgn:\t", 16, &ignored)) < 0) {
-		/* The end of what was read may be the begin of that line. */
-		size_t len = kept + (size_t)n;
-
-		kept = len < 64 ? len : 64;
-		memmove(text, text + len - kept, kept);
-		n = read_some(fd, text + kept, sizeof(text) - 1 - kept);
-		if (n <= 0)
-			return n < 0 ? (int)n : -ENODATA;
-		text[kept + (size_t)n] = '\0';
-	}
-	*ret_umask = (mode_t)mask;
-	*ret_ignored = ignored;
+	for (p += sizeof(key) - 1; *p >= '0' && *p <= '7'; p++)
+		mask = mask * 8 + (unsigned)(*p - '0');
+	if (*p != '\n' || mask > 0777)
+		return -ENODATA;
+	*ret = (mode_t)mask;
 	return 0;
 }
 
-uint64_t caller_ignored(void)
+static bool is_single_threaded(void)
 {
-	uint64_t ignored = 0;
+#ifdef HAVE_SINGLE_THREADED
+	return __libc_single_threaded;
+#else
+	return false;
+#endif
+}
 
-	for (int sig = 1; sig <= 64; sig++) {
-		struct sigaction now;
-
-		/* glibc says no for its own, which nobody can ignore. */
-		if (sigaction(sig, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
-		    now.sa_handler == SIG_IGN)
-			ignored |= 1ull << (sig - 1);
+int caller_masks(mode_t *ret_umask, uint64_t *ret_sigmask)
+{
+	if (is_single_threaded()) {
+		*ret_umask = read_umask_alone(ret_sigmask);
+		return 0;
 	}
-	return ignored;
+	*ret_sigmask = caller_sigmask();
+	return read_umask_of_thread(ret_umask);
 }
 
 uint64_t caller_sigmask(void)
 {
-	uint64_t mask = 0;
-	sigset_t set;
+	return change_sigmask(NULL);
+}
 
-	sigemptyset(&set);
-	pthread_sigmask(SIG_SETMASK, NULL, &set);
+uint64_t caller_ignored(void)
+{
+	struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void *restorer;
+		uint64_t mask;
+	} now;
+	uint64_t ignored = 0;
+
 	for (int sig = 1; sig <= 64; sig++)
-		if (sigismember(&set, sig) == 1)
-			mask |= 1ull << (sig - 1);
-	return mask;
+		if (syscall(SYS_rt_sigaction, sig, NULL, &now, 8) == 0 && now.handler == SIG_IGN)
+			ignored |= 1ull << (sig - 1);
+	return ignored;
 }

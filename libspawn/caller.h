@@ -8,11 +8,11 @@
 
 /* An O_PATH descriptor of the working directory. 0 or a negative errno. */
 int caller_cwd(int *ret_fd);
-/* The umask, and the ignored signals: bit n-1 is signal n. 0 or a negative errno. */
-int caller_status(mode_t *ret_umask, uint64_t *ret_ignored);
-/* The ignored signals alone, where there is no /proc. */
-uint64_t caller_ignored(void);
-/* Bit n-1: signal n is blocked. */
+/* Both at once, which is cheaper. In the mask, bit n-1: signal n is blocked. 0 or a negative errno.
+ */
+int caller_masks(mode_t *ret_umask, uint64_t *ret_sigmask);
 uint64_t caller_sigmask(void);
+/* The ignored signals, in the same form: a system call each. */
+uint64_t caller_ignored(void);
 
 #endif

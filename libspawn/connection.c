@@ -7,6 +7,7 @@
 #include "connect.h"
 #include "proc.h"
 #include "start.h"
+#include "wire/tally.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,6 +98,7 @@ void connection_unref(struct connection *c)
 	part(c);
 	connection_unlock(c);
 	procs_forget(c);
+	tally_unmap(&c->tally);
 	fd_close(c->fd);
 	fd_close(c->reserve);
 	fd_close(c->joint.fd);
@@ -209,39 +211,49 @@ static void check_greeting(struct connection *c)
 	connection_lost(c, &why);
 }
 
+static ssize_t receive(struct connection *c, struct fds *fds, int flags)
+{
+	memset(c->buffer, 0, WIRE_HEADER_SIZE);
+	return channel_receive(c->fd, c->buffer, WIRE_INLINE_MAX, fds, NULL, flags);
+}
+
+static void handle(struct connection *c, ssize_t n, struct fds *fds)
+{
+	struct spawn_error why;
+
+	if (n == -ECONNRESET)
+		return; /* told once; what was sent before is behind it, then the end */
+	if (n > 0) {
+		connection_dispatch(c, (size_t)n, fds, false);
+	} else if (n == -EMFILE) {
+		connection_dispatch(c, get_u32(c->buffer), fds, true);
+	} else {
+		if (c->complaint.code)
+			why = c->complaint;
+		else if (n == 0)
+			error_set(&why, -ECONNRESET, SPAWN_ORIGIN_WIRE, STEP_RECEIVE,
+				  "%s closed the connection", c->peer);
+		else
+			error_errno(&why, (int)n, SPAWN_ORIGIN_WIRE, STEP_RECEIVE,
+				    "receive from %s", c->peer);
+		connection_lost(c, &why);
+	}
+	fds_close(fds);
+}
+
 static int receive_all(struct connection *c)
 {
 	uint64_t losses = c->losses;
 	int handled = 0;
 
 	while (c->losses == losses) {
-		struct spawn_error why;
 		struct fds fds;
-		ssize_t n;
+		ssize_t n = receive(c, &fds, MSG_DONTWAIT);
 
-		memset(c->buffer, 0, WIRE_HEADER_SIZE);
-		n = channel_receive(c->fd, c->buffer, WIRE_INLINE_MAX, &fds, NULL, MSG_DONTWAIT);
 		if (n == -EAGAIN)
 			return handled;
-		if (n == -ECONNRESET)
-			continue; /* told once; what was sent before is behind it, then the end */
-		if (n > 0) {
-			connection_dispatch(c, (size_t)n, &fds, false);
-		} else if (n == -EMFILE) {
-			connection_dispatch(c, get_u32(c->buffer), &fds, true);
-		} else {
-			if (c->complaint.code)
-				why = c->complaint;
-			else if (n == 0)
-				error_set(&why, -ECONNRESET, SPAWN_ORIGIN_WIRE, STEP_RECEIVE,
-					  "%s closed the connection", c->peer);
-			else
-				error_errno(&why, (int)n, SPAWN_ORIGIN_WIRE, STEP_RECEIVE,
-					    "receive from %s", c->peer);
-			connection_lost(c, &why);
-		}
-		fds_close(&fds);
-		handled++;
+		handle(c, n, &fds);
+		handled += n != -ECONNRESET;
 	}
 	return -ECONNRESET;
 }
@@ -260,18 +272,13 @@ int connection_drain(struct connection *c)
 	return r;
 }
 
-static int lead(struct connection *c, uint64_t deadline, short events)
+static void await_events(struct connection *c, uint64_t until, short events)
 {
 	struct pollfd p = {.fd = c->fd, .events = (short)(POLLIN | events)};
-	uint64_t until = deadline;
-	int n, timeout;
+	int n, timeout = clock_poll_timeout(until);
 
-	if (c->state == CONNECTION_GREETING && (!until || c->hello_deadline < until))
-		until = c->hello_deadline;
-	timeout = clock_poll_timeout(until);
 	if (c->is_private && (timeout < 0 || timeout > SILENCE_MS))
 		timeout = SILENCE_MS;
-	c->reading = true;
 	connection_unlock(c);
 	n = poll(&p, 1, timeout);
 	connection_lock(c);
@@ -279,6 +286,34 @@ static int lead(struct connection *c, uint64_t deadline, short events)
 		private_continue(&c->host);
 	if (n > 0)
 		receive_all(c);
+}
+
+/* Until something comes, for ever: that alone is received, there may be no more. */
+static void await_message(struct connection *c)
+{
+	struct fds fds;
+	ssize_t n;
+
+	connection_unlock(c);
+	n = receive(c, &fds, 0);
+	connection_lock(c);
+	if (n == -EAGAIN)
+		await_events(c, 0, 0); /* the user's event loop made the socket non-blocking */
+	else
+		handle(c, n, &fds);
+}
+
+static int lead(struct connection *c, uint64_t deadline, short events)
+{
+	uint64_t until = deadline;
+
+	if (c->state == CONNECTION_GREETING && (!until || c->hello_deadline < until))
+		until = c->hello_deadline;
+	c->reading = true;
+	if (until || events || c->is_private)
+		await_events(c, until, events);
+	else
+		await_message(c);
 	c->reading = false;
 	check_greeting(c);
 	settle(c);
@@ -417,7 +452,9 @@ void connection_lost(struct connection *c, const struct spawn_error *why)
 		call->lost = true;
 		call_finish(c, call);
 	}
+	procs_confirm(c, 0); /* by the tally */
 	procs_untake(c);
+	tally_unmap(&c->tally);
 	connection_wake(c, NULL);
 }
 
@@ -439,10 +476,15 @@ void connection_retire(struct connection *c)
 static void greet(struct connection *c)
 {
 	uint8_t buf[256];
+	_cleanup_close_ int tally = -1;
 	char program[65];
 	struct frame f;
 	int r;
 
+	/* Without one every RELEASE is a message; a private host has no records. */
+	if (!c->is_private)
+		tally_create(&c->tally, &tally);
+	c->tally_written = 0;
 	c->hello_id = call_number(c);
 	c->hello_deadline = clock_now() + HELLO_TIMEOUT_MS * NS_PER_MS;
 	c->state = CONNECTION_GREETING;
@@ -454,7 +496,7 @@ static void greet(struct connection *c)
 	program[sizeof(program) - 1] = '\0';
 	if (*program)
 		frame_string(&f, REC_PROGRAM, program);
-	r = connection_send(c, &f, -1);
+	r = connection_send(c, &f, tally);
 	if (r < 0 && r != -ECONNRESET) { /* lost: the leader finds out why */
 		struct spawn_error why;
 

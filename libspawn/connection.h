@@ -95,7 +95,10 @@ struct connection {
 	struct spawn_proc *procs[PROC_BUCKETS]; /* by serial; those whose record is the server's */
 	bool owed;				/* a RELEASE or TAKE could not be sent yet */
 	struct spawn_proc *released, **released_end; /* in the order of their RELEASE */
-	uint64_t sends; /* calls and RELEASEs of this connection so far, in order */
+	struct tally *tally;			     /* of this connection; NULL: none */
+	uint32_t tally_written;
+	uint64_t confirmed; /* what was sent as a number below this was read */
+	uint64_t sends;	    /* calls and RELEASEs of this connection so far, in order */
 
 	/* What spawn_client_fd() gives while the client has this connection and a private one: an
 	 * epoll of both. */

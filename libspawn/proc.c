@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/nofork.h"
 #include "sized.h"
+#include "wire/tally.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -161,20 +162,36 @@ void proc_orphan(struct connection *c, struct spawn_proc *p)
 	leave(c, p, PROC_ORPHAN);
 }
 
-void proc_release(struct connection *c, struct spawn_proc *p)
+/* Written down, or sent, or both. */
+static int tell_released(struct connection *c, struct spawn_proc *p)
 {
+	enum tally_put put = TALLY_FULL;
 	uint8_t buf[64];
 	struct frame f;
+	int r;
 
+	if (c->tally)
+		put = tally_put(c->tally, &c->tally_written, p->serial);
+	p->tallied = put != TALLY_FULL;
+	p->tallied_at = c->tally_written;
+	if (put == TALLY_WRITTEN)
+		return 0;
+	frame_begin(&f, buf, sizeof(buf), MSG_RELEASE, 0);
+	frame_u64(&f, REC_SERIAL, p->serial);
+	r = connection_send(c, &f, -1);
+	/* With no room for it there are others that make the server look. */
+	return p->tallied ? 0 : r;
+}
+
+void proc_release(struct connection *c, struct spawn_proc *p)
+{
 	if (p->state == PROC_RELEASED)
 		return;
 	if (p->state != PROC_HELD) {
 		p->owed = true; /* TAKEN comes back to it */
 		return;
 	}
-	frame_begin(&f, buf, sizeof(buf), MSG_RELEASE, 0);
-	frame_u64(&f, REC_SERIAL, p->serial);
-	p->owed = connection_send(c, &f, -1) < 0;
+	p->owed = tell_released(c, p) < 0;
 	if (p->owed) {
 		c->owed = true;
 		return;
@@ -189,9 +206,18 @@ void proc_release(struct connection *c, struct spawn_proc *p)
 	c->released_end = &p->next_released;
 }
 
+static bool is_confirmed(const struct connection *c, const struct spawn_proc *p)
+{
+	if (p->tallied)
+		return (int32_t)(tally_done(c->tally) - p->tallied_at) >= 0;
+	return p->released_at < c->confirmed;
+}
+
 void procs_confirm(struct connection *c, uint64_t sent)
 {
-	while (c->released && c->released->released_at < sent) {
+	if (sent > c->confirmed)
+		c->confirmed = sent;
+	while (c->released && is_confirmed(c, c->released)) {
 		struct spawn_proc *p = c->released;
 
 		c->released = p->next_released;

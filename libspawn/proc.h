@@ -36,6 +36,8 @@ struct spawn_proc {
 
 	struct spawn_proc *next_released;
 	uint64_t released_at; /* the connection's count of sends */
+	uint32_t tallied_at;  /* and of what is written in its tally, if tallied */
+	bool tallied;
 
 	bool freed;    /* by the user: only the RELEASE is left to do */
 	bool owed;     /* a RELEASE that could not be sent */
@@ -75,7 +77,8 @@ void proc_read_body(struct spawn_proc *p);
 
 void procs_take(struct connection *c);	 /* TAKE for those of a lost connection */
 void procs_untake(struct connection *c); /* the connection was lost */
-/* The server answered what was sent as number `sent`: all before it was read. */
+/* The server answered what was sent as number `sent`: all before it was read. 0 says nothing new.
+ */
 void procs_confirm(struct connection *c, uint64_t sent);
 void procs_pay(struct connection *c);	    /* sends what is owed, as far as there is room */
 bool procs_owe(const struct connection *c); /* some record is still to be released */

@@ -165,7 +165,8 @@ static int say_not_found(const struct spawn_request *r, const char *search, int 
 	log_quote(name, sizeof(name), r->program);
 	log_quote(path, sizeof(path), search);
 	path[strlen(path) - 1] = '\0'; /* its quotes */
-	return SAY("%s: not found in PATH (%s)", name, path + 1);
+	return SAY("%s: not found in PATH (%s)%s", name, path + 1,
+		   code == -EACCES ? ", where a directory may not be searched" : "");
 }
 
 static int program_path_error(const struct spawn_request *r, int code, struct spawn_error *err)
@@ -189,7 +190,7 @@ static int program_path_error(const struct spawn_request *r, int code, struct sp
 		strncat(f.path, r->program, sizeof(f.path) - 1);
 		found = look_at(&f, at);
 	}
-	if (search && !found && code == -ENOENT)
+	if (search && !found && (code == -ENOENT || code == -EACCES))
 		code = say_not_found(r, search, code, err);
 	else
 		code = say_of_file(&f, found, r, at, code, err);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -296,6 +297,18 @@ int spawn_request_open(struct spawn_request *r, int target, const char *path, in
 	if (!copy)
 		return no_memory(r);
 	r->opens[r->n_opens++] = (struct fd_opening){copy, target, flags, mode};
+	return 0;
+}
+
+int spawn_request_ignore(struct spawn_request *r, const sigset_t *signals)
+{
+	r->ignored = 0;
+	r->ignored_given = true;
+	for (int sig = 1; sig <= 64; sig++)
+		if (sigismember(signals, sig) == 1)
+			r->ignored |= 1ull << (sig - 1);
+	if (r->ignored & (1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1)))
+		return MISTAKE(r, -EINVAL, "SIGKILL and SIGSTOP cannot be ignored");
 	return 0;
 }
 

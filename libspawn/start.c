@@ -17,6 +17,7 @@
 /* How long the outcome of a request is looked for when the connection was lost: by a thread that
  * waits for just that, and by one that has others to serve. */
 #define START_TRIES    3
+#define FIRST_MS       20
 #define LOST_MS	       10000
 #define LOST_SUBMIT_MS 1000
 
@@ -251,11 +252,19 @@ static int start(struct connection *c, struct spawn_request *request, struct cal
 	/* The leaf's end is the leaf's alone now: with a copy here its end of file would not come.
 	 */
 	fd_close(leaf_fd);
-	while (r == 0 && !call->done)
-		connection_turn(c, call, 0);
 	connection_unlock(c);
 	if (r < 0)
 		return r;
+	/*
+	 * Every answer of the server's shows here too: READY comes after STARTED, and the end of
+	 * file with an ERROR. So the server's answer, which is of no use yet, need not wake us. Not
+	 * for ever: a process that the caller forked meanwhile may keep the end of file away.
+	 */
+	body_await_end(&call->proc->body, FIRST_MS);
+	connection_lock(c);
+	while (!call->done)
+		connection_turn(c, call, 0);
+	connection_unlock(c);
 	if (call->lost) {
 		r = decide(c, call, request, clock_now() + LOST_MS * NS_PER_MS, err);
 	} else if (call->error.code) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "brood.h"
 
+#include "arena.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "wire/channel.h"
@@ -15,9 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FRAME_SIZE	 512
+#define FRAME_SIZE	 512 /* a REAP of the broker's is the longest */
 #define FLUSH_TIMEOUT_MS 2000
-#define ERRNO_MAX	 4095
+/* A pidfd stays readable for ever: once told it is only a handle. */
+#define LEAF_EVENTS (EPOLLIN | EPOLLONESHOT)
+#define ERRNO_MAX   4095
 
 static struct slot *leaf_slot(const struct leaf *l)
 {
@@ -61,14 +64,16 @@ int brood_open(struct brood *b, struct poller *poller, int slots_fd, uint32_t n_
 		.channel.fd = -1,
 		.calls = calls,
 		.n_slots = n_slots,
-		.leaves = calloc(n_slots, sizeof(struct leaf)),
+		.leaves = arena_map(n_slots * sizeof(struct leaf)),
 	};
 	if (!b->leaves)
 		return -ENOMEM;
 	b->unsent_end = &b->unsent;
 	r = slots_map(slots_fd, n_slots, &b->slots);
-	if (r < 0)
-		free_pointer(&b->leaves);
+	if (r < 0) {
+		arena_unmap(b->leaves, n_slots * sizeof(struct leaf));
+		b->leaves = NULL;
+	}
 	return r;
 }
 
@@ -126,7 +131,7 @@ void brood_close(struct brood *b)
 			close_watch(b, &b->leaves[i].watch);
 	lose_channel(b);
 	slots_unmap(b->slots, b->n_slots);
-	free(b->leaves);
+	arena_unmap(b->leaves, b->n_slots * sizeof(struct leaf));
 	b->slots = NULL;
 	b->leaves = NULL;
 }
@@ -329,14 +334,14 @@ static void leaf_over(struct watch *w, uint32_t events)
 
 	/*
 	 * A pidfd is readable once the leader is a zombie, which it may be a moment before it can
-	 * be waited for (other threads still leaving): the level-triggered watch asks again.
+	 * be waited for (other threads still leaving): then it is asked again.
 	 */
-	if (read_record(l) == -EAGAIN)
+	if (read_record(l) == -EAGAIN) {
+		poller_modify(b->poller, w, LEAF_EVENTS);
 		return;
+	}
 	l->over = true;
 	l->deadline_ns = 0;
-	/* The pidfd stays readable for ever; from here on it is only a handle. */
-	epoll_ctl(b->poller->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 	if (l->released || (leaf_launched(l) && owner_is_gone(b, l->noted.owner))) {
 		reap(b, l, true);
 	} else if (!leaf_launched(l) && b->channel.fd < 0) {
@@ -355,7 +360,7 @@ int brood_add(struct brood *b, uint64_t serial, pid_t pid, int pidfd)
 	int r;
 
 	*l = (struct leaf){.watch = {.fd = -1, .ready = leaf_over}, .brood = b, .serial = serial};
-	r = poller_add(b->poller, &l->watch, pidfd, EPOLLIN);
+	r = poller_add(b->poller, &l->watch, pidfd, LEAF_EVENTS);
 	if (r < 0)
 		return r;
 	l->pid = pid;
@@ -519,11 +524,19 @@ void brood_connect(struct brood *b, int channel)
 	brood_send(b, &f, NULL);
 }
 
-static void handle_release(struct brood *b, struct leaf *l)
+static void handle_reap(struct brood *b, const struct message *m)
 {
-	l->released = true;
-	if (l->over)
-		reap(b, l, false);
+	struct record r;
+
+	message_for_each (m, cursor, &r) {
+		struct leaf *l = r.type == REC_SERIAL ? find_leaf(b, get_u64(r.data)) : NULL;
+
+		if (!l)
+			continue;
+		l->released = true;
+		if (l->over)
+			reap(b, l, false);
+	}
 }
 
 static void handle(struct brood *b, const struct message *m, struct fds *fds)
@@ -534,7 +547,7 @@ static void handle(struct brood *b, const struct message *m, struct fds *fds)
 
 	switch (m->type) {
 	case MSG_FORK:
-		b->calls->fork(b, message_u32(m, REC_COUNT));
+		b->calls->fork(b, message_u32(m, REC_COUNT), message_u32(m, REC_QUEUED));
 		break;
 	case MSG_OWNER:
 		brood_own(b, id, fds_take(fds, 0));
@@ -561,8 +574,7 @@ static void handle(struct brood *b, const struct message *m, struct fds *fds)
 		}
 		break;
 	case MSG_REAP:
-		if (l)
-			handle_release(b, l);
+		handle_reap(b, m);
 		break;
 	}
 }

@@ -53,7 +53,7 @@ struct unsent {
 
 /* What only a host can do; the keeper's broods have none. */
 struct brood_calls {
-	void (*fork)(struct brood *brood, uint32_t count);
+	void (*fork)(struct brood *brood, uint32_t count, uint32_t waited_for);
 };
 
 struct brood {

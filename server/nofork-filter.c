@@ -4,8 +4,9 @@
  *
  *	nofork-filter OUTPUT
  *
- * libseccomp knows the numbers of each ABI and gets the jumps right; a leaf, which may not
- * allocate, gets finished programs. The output depends on the architecture and on libseccomp alone.
+ * libseccomp knows the numbers of each ABI; a leaf, which may not allocate, gets finished programs.
+ * They are put together here, since what libseccomp exports takes a quarter longer to put on.
+ * The output depends on the architecture and on libseccomp alone.
  *
  * What each level refuses is at the tables below. An ABI that a filter does not name would let its
  * fork through, so all that the kernel may run beside the native one are named, and what is left
@@ -13,12 +14,14 @@
  */
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Where clone(2) has its flags: CONFIG_CLONE_BACKWARDS2 swaps them with the stack. */
@@ -61,103 +64,209 @@ static const struct refusal process[] = {
 	{"io_uring_register", EPERM, 0},
 };
 
-static int add_compat_abis(scmp_filter_ctx filter)
+/* Where a test leads to; from FREE on they are handed out. */
+enum label { NEXT, ALLOW, REFUSE_EPERM, REFUSE_ENOSYS, CLONE, FREE };
+
+#define LABELS_MAX 32
+
+struct program {
+	struct sock_filter insn[BPF_MAXINSNS];
+	enum label jt[BPF_MAXINSNS], jf[BPF_MAXINSNS];
+	size_t n;
+	size_t at[LABELS_MAX]; /* where a label is */
+	enum label next_label;
+};
+
+struct number {
+	unsigned nr;
+	const struct refusal *refusal;
+};
+
+static void emit(struct program *p, uint16_t code, uint32_t k, enum label jt, enum label jf)
+{
+	p->insn[p->n] = (struct sock_filter){.code = code, .k = k};
+	p->jt[p->n] = jt;
+	p->jf[p->n++] = jf;
+}
+
+static void emit_load(struct program *p, size_t offset)
+{
+	emit(p, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, NEXT, NEXT);
+}
+
+static void emit_return(struct program *p, enum label label, uint32_t action)
+{
+	p->at[label] = p->n;
+	emit(p, BPF_RET | BPF_K, action, NEXT, NEXT);
+}
+
+/* The word of an argument that clone's flags are in. */
+static size_t low_word(unsigned argument)
+{
+	size_t offset = offsetof(struct seccomp_data, args) + 8 * argument;
+
+	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? offset + 4 : offset;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	unsigned x = ((const struct number *)a)->nr, y = ((const struct number *)b)->nr;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The refused calls of an ABI. A negative number is a call that it does not have. */
+static int resolve(uint32_t abi, const struct refusal *refusals, size_t n_refusals,
+		   struct number *numbers, size_t *n)
+{
+	for (size_t i = 0; i < n_refusals; i++) {
+		int nr = seccomp_syscall_resolve_name_arch(abi, refusals[i].syscall);
+
+		if (nr == __NR_SCMP_ERROR) {
+			fprintf(stderr,
+				"nofork-filter: this libseccomp does not know %s: 2.5 does\n",
+				refusals[i].syscall);
+			return -ENOSYS;
+		}
+		if (nr >= 0)
+			numbers[(*n)++] = (struct number){(unsigned)nr, &refusals[i]};
+	}
+	qsort(numbers, *n, sizeof(*numbers), by_number);
+	return 0;
+}
+
+/*
+ * A filter is run for each number there is when it is put on (Linux 5.11: the kernel notes which
+ * are allowed whatever their arguments), once for each leaf: few steps to "allowed" count for more
+ * than anything else here. So the numbers are halved rather than tried one after the other.
+ */
+static void emit_tests(struct program *p, const struct number *numbers, size_t n)
+{
+	if (n > 2) {
+		enum label upper = p->next_label++;
+
+		emit(p, BPF_JMP | BPF_JGT | BPF_K, numbers[(n - 1) / 2].nr, upper, NEXT);
+		emit_tests(p, numbers, (n - 1) / 2 + 1);
+		p->at[upper] = p->n;
+		emit_tests(p, numbers + (n - 1) / 2 + 1, n - (n - 1) / 2 - 1);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct refusal *r = numbers[i].refusal;
+		enum label to = r->unless	     ? CLONE
+				: r->error == ENOSYS ? REFUSE_ENOSYS
+						     : REFUSE_EPERM;
+
+		emit(p, BPF_JMP | BPF_JEQ | BPF_K, numbers[i].nr, to, i + 1 < n ? NEXT : ALLOW);
+	}
+}
+
+static void emit_clone(struct program *p, const struct refusal *refusals, size_t n)
+{
+	p->at[CLONE] = p->n;
+	emit_load(p, low_word(CLONE_FLAGS_ARG));
+	for (size_t i = 0; i < n; i++)
+		if (refusals[i].unless)
+			emit(p, BPF_JMP | BPF_JSET | BPF_K, refusals[i].unless, ALLOW,
+			     REFUSE_EPERM);
+}
+
+/* ABIs that the kernel may run beside the native one under a value of their own. */
+static uint32_t compat_of(uint32_t native)
 {
 	static const struct {
 		uint32_t native, compat;
 	} abis[] = {
-		{SCMP_ARCH_X86_64, SCMP_ARCH_X86},	{SCMP_ARCH_X86_64, SCMP_ARCH_X32},
-		{SCMP_ARCH_AARCH64, SCMP_ARCH_ARM},	{SCMP_ARCH_S390X, SCMP_ARCH_S390},
-		{SCMP_ARCH_PPC64, SCMP_ARCH_PPC},	{SCMP_ARCH_PARISC64, SCMP_ARCH_PARISC},
-		{SCMP_ARCH_MIPS64, SCMP_ARCH_MIPS},	{SCMP_ARCH_MIPS64, SCMP_ARCH_MIPS64N32},
-		{SCMP_ARCH_MIPSEL64, SCMP_ARCH_MIPSEL}, {SCMP_ARCH_MIPSEL64, SCMP_ARCH_MIPSEL64N32},
+		{SCMP_ARCH_X86_64, SCMP_ARCH_X86},	{SCMP_ARCH_AARCH64, SCMP_ARCH_ARM},
+		{SCMP_ARCH_S390X, SCMP_ARCH_S390},	{SCMP_ARCH_PPC64, SCMP_ARCH_PPC},
+		{SCMP_ARCH_PARISC64, SCMP_ARCH_PARISC},
 	};
 
-	for (size_t i = 0; i < sizeof(abis) / sizeof(abis[0]); i++) {
-		int r = 0;
-
-		if (abis[i].native == seccomp_arch_native())
-			r = seccomp_arch_add(filter, abis[i].compat);
-		if (r < 0 && r != -EEXIST)
-			return r;
-	}
+	for (size_t i = 0; i < sizeof(abis) / sizeof(abis[0]); i++)
+		if (abis[i].native == native)
+			return abis[i].compat;
 	return 0;
 }
 
-static int add_refusal(scmp_filter_ctx filter, const struct refusal *refusal)
+static int emit_all(struct program *p, const struct refusal *refusals, size_t n_refusals)
 {
-	/* A name that an ABI lacks has a pseudo number; those of the other ABIs are found by it. */
-	int number = seccomp_syscall_resolve_name(refusal->syscall);
-	const struct scmp_arg_cmp without = {CLONE_FLAGS_ARG, SCMP_CMP_MASKED_EQ, refusal->unless,
-					     0};
+	uint32_t native = seccomp_arch_native(), compat = compat_of(native);
+	struct number numbers[64];
+	enum label other;
+	size_t n = 0;
+	int r;
 
-	if (number == __NR_SCMP_ERROR) {
-		fprintf(stderr, "nofork-filter: this libseccomp does not know %s: 2.5 does\n",
-			refusal->syscall);
-		return -ENOSYS;
+	p->next_label = FREE;
+	other = p->next_label++;
+	emit_load(p, offsetof(struct seccomp_data, arch));
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, native, NEXT, other);
+	emit_load(p, offsetof(struct seccomp_data, nr));
+	r = resolve(native, refusals, n_refusals, numbers, &n);
+	/* To the kernel x32 is the native ABI with a bit in the number. */
+	if (r == 0 && native == SCMP_ARCH_X86_64)
+		r = resolve(SCMP_ARCH_X32, refusals, n_refusals, numbers, &n);
+	if (r < 0)
+		return r;
+	emit_tests(p, numbers, n);
+	p->at[other] = p->n;
+	if (compat) {
+		emit(p, BPF_JMP | BPF_JEQ | BPF_K, compat, NEXT, REFUSE_ENOSYS);
+		/*
+		 * Nothing comes of this load but that the kernel gives up noting what is allowed of
+		 * this ABI: half of the price, for a program that a leaf will hardly ever start.
+		 */
+		emit_load(p, low_word(0));
+		emit_load(p, offsetof(struct seccomp_data, nr));
+		n = 0;
+		r = resolve(compat, refusals, n_refusals, numbers, &n);
+		if (r < 0)
+			return r;
+		emit_tests(p, numbers, n);
+	} else {
+		emit(p, BPF_JMP | BPF_JA, 0, REFUSE_ENOSYS, NEXT);
 	}
-	return seccomp_rule_add_array(filter, SCMP_ACT_ERRNO((uint16_t)refusal->error), number,
-				      refusal->unless ? 1 : 0, &without);
+	emit_clone(p, refusals, n_refusals);
+	emit_return(p, ALLOW, SECCOMP_RET_ALLOW);
+	emit_return(p, REFUSE_EPERM, SECCOMP_RET_ERRNO | EPERM);
+	emit_return(p, REFUSE_ENOSYS, SECCOMP_RET_ERRNO | ENOSYS);
+	return 0;
 }
 
-/* The program as bytes in a memfd. */
-static int compile(const struct refusal *refusals, size_t n, int *ret_fd)
+/* Labels become distances: all of them forward, as BPF has it. */
+static int link_labels(struct program *p)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-	int r, fd = -1;
+	for (size_t i = 0; i < p->n; i++) {
+		struct sock_filter *insn = &p->insn[i];
+		size_t jt = p->jt[i] == NEXT ? 0 : p->at[p->jt[i]] - i - 1,
+		       jf = p->jf[i] == NEXT ? 0 : p->at[p->jf[i]] - i - 1;
 
-	if (!filter)
-		return -ENOMEM;
-	r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
-	if (r == 0)
-		r = add_compat_abis(filter);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = add_refusal(filter, &refusals[i]);
-	if (r == 0) {
-		fd = memfd_create("nofork-filter", MFD_CLOEXEC);
-		r = fd < 0 ? -errno : seccomp_export_bpf(filter, fd);
+		if (jt > UINT8_MAX || jf > UINT8_MAX)
+			return -ERANGE;
+		if (BPF_OP(insn->code) == BPF_JA && BPF_CLASS(insn->code) == BPF_JMP)
+			insn->k = (uint32_t)jt;
+		else
+			insn->jt = (uint8_t)jt, insn->jf = (uint8_t)jf;
 	}
-	seccomp_release(filter);
-	if (r < 0) {
-		if (fd >= 0)
-			close(fd);
-		return r;
-	}
-	*ret_fd = fd;
 	return 0;
 }
 
 static int write_program(FILE *out, const char *name, const struct refusal *refusals, size_t n)
 {
-	struct sock_filter insn;
-	struct stat st;
-	int fd, r;
+	static struct program p;
+	int r;
 
-	r = compile(refusals, n, &fd);
+	p = (struct program){0};
+	r = emit_all(&p, refusals, n);
+	if (r == 0)
+		r = link_labels(&p);
 	if (r < 0)
 		return r;
-	if (fstat(fd, &st) < 0)
-		r = -errno;
-	else if (st.st_size == 0 || st.st_size % (off_t)sizeof(insn) != 0 ||
-		 st.st_size / (off_t)sizeof(insn) > BPF_MAXINSNS)
-		r = -EBADMSG;
-	if (r == 0) {
-		long len = (long)(st.st_size / (off_t)sizeof(insn));
-
-		fprintf(out, "\nstatic const struct sock_filter nofork_filter_%s[%ld] = {\n", name,
-			len);
-		for (long i = 0; r == 0 && i < len; i++) {
-			if (pread(fd, &insn, sizeof(insn), i * (off_t)sizeof(insn)) !=
-			    (ssize_t)sizeof(insn))
-				r = -EIO;
-			else
-				fprintf(out, "\t{0x%04x, %u, %u, 0x%08x},\n", insn.code, insn.jt,
-					insn.jf, insn.k);
-		}
-		fprintf(out, "};\n");
-	}
-	close(fd);
-	return r;
+	fprintf(out, "\nstatic const struct sock_filter nofork_filter_%s[%zu] = {\n", name, p.n);
+	for (size_t i = 0; i < p.n; i++)
+		fprintf(out, "\t{0x%04x, %u, %u, 0x%08x},\n", p.insn[i].code, p.insn[i].jt,
+			p.insn[i].jf, p.insn[i].k);
+	fprintf(out, "};\n");
+	return 0;
 }
 
 static int write_header(FILE *out)

@@ -37,6 +37,13 @@ int slots_map(int fd, uint32_t n, struct slot **ret)
 	p = mmap(NULL, n * sizeof(struct slot), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
+	/* Leaves write through the descriptor: shared memory is none of theirs. */
+	if (madvise(p, n * sizeof(struct slot), MADV_DONTFORK) < 0) {
+		int r = -errno;
+
+		munmap(p, n * sizeof(struct slot));
+		return r;
+	}
 	*ret = p;
 	return 0;
 }

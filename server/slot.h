@@ -3,10 +3,10 @@
  * slot.h - what a leaf tells its parent, in memory shared with it.
  *
  * The keeper makes one memfd of slots for each host and seals its size; the host gives each leaf
- * a slot before it forks; the leaf writes there when it is launched and unmaps the memory before
- * user code. So the parent (the host, or the keeper once the host is dead) knows of a launch that a
- * dead broker can no longer tell it. A parent believes a slot no more than it must: the worst a
- * false one can do is to make a leaf's own record false.
+ * a slot before it forks; the leaf writes there when it is launched, through a descriptor that it
+ * closes before user code. So the parent (the host, or the keeper once the host is dead) knows of a
+ * launch that a dead broker can no longer tell it. A parent believes a slot no more than it must:
+ * the worst a false one can do is to make a leaf's own record false.
  */
 #ifndef SERVER_SLOT_H
 #define SERVER_SLOT_H
@@ -58,7 +58,7 @@ static inline void slot_set_state(struct slot *s, enum slot_state state)
 
 /* A memfd for n slots, its size sealed: a mapping of it cannot be made to fault. */
 int slots_create(uint32_t n, int *ret_fd);
-/* Maps it, checking seals and size; the mapping is shared. */
+/* Maps it, checking seals and size; the mapping is shared, and not inherited. */
 int slots_map(int fd, uint32_t n, struct slot **ret);
 void slots_unmap(struct slot *slots, uint32_t n);
 

@@ -23,6 +23,7 @@
 #define WIRE_SEALED_MAX	 2162688 /* the largest sealed body: 2 MiB of argv + env, and the rest */
 #define WIRE_FDS_MAX	 243	 /* below the kernel's SCM_MAX_FD of 253 */
 #define WIRE_USER_FDS	 240
+#define WIRE_OFFER_MAX	 64 /* leaves in one OFFER */
 #define WIRE_HEADER_SIZE 12
 #define WIRE_RECORD_SIZE 8
 #define WIRE_OPTIONAL	 0x8000u

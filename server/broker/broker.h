@@ -15,6 +15,7 @@
 #include "config/table.h"
 #include "wire/channel.h"
 #include "wire/record.h"
+#include "wire/tally.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,6 +64,13 @@ struct session {
 	uv_timer_t *greeting; /* until HELLO */
 	bool listing;	      /* a STATUS is being answered, which is as long as it is */
 	bool broken;
+	struct tally *tally; /* what it releases without a word; NULL: nothing */
+	uint32_t tally_read;
+	struct session *next_watched;
+	bool watched;	  /* its tally is looked at soon */
+	bool parting;	  /* this is the last look */
+	bool told_lately; /* of an end, since the last look */
+	uint32_t told;	  /* of how many that it has not released */
 };
 
 /* A request that waits for a leaf. */
@@ -106,6 +114,7 @@ struct pool {
 };
 
 #define REAPED_KEPT 512
+#define REAPS_MAX   24 /* in one message */
 
 struct host {
 	struct host *next;
@@ -127,6 +136,9 @@ struct host {
 	uint32_t n_leaves; /* entries */
 	uint64_t *owners;  /* connections whose pidfd it was given */
 	size_t n_owners, owners_size;
+	/* To be told at the next FORK, or soon. */
+	uint64_t reap[REAPS_MAX];
+	unsigned n_reap;
 	/* Serials told to be reaped last: a host that dies may have left that unread. */
 	uint64_t reaped[REAPED_KEPT];
 	unsigned n_reaped;
@@ -172,6 +184,9 @@ struct broker {
 	struct host *hosts;
 	struct entry *entries[ENTRY_BUCKETS];
 	struct held_take *takes;
+	struct session *watched;
+	uv_timer_t *look; /* at their tallies */
+	bool collecting;
 	uint32_t last_start;
 	size_t n_kept; /* descriptors in outboxes */
 	size_t max_sessions, max_waiting, max_closing,
@@ -218,6 +233,8 @@ int session_send(struct session *s, struct frame *f, int borrowed_fd);
 void session_error(struct session *s, uint32_t id, const struct spawn_error *err,
 		   uint64_t retry_ms);
 struct session *session_find(struct broker *b, uint64_t connection);
+/* Nobody will ask for that record any more. */
+void session_release(struct session *s, uint64_t serial);
 struct user *user_get(struct broker *b, uid_t uid);
 /* Some of its descriptors were closed. */
 void session_listen_again(struct broker *b, struct user *u);
@@ -256,11 +273,14 @@ void host_up(struct broker *b, const struct message *m, struct fds *fds);
 void host_down(struct broker *b, const struct message *m);
 void host_offered(struct broker *b, const struct message *m, struct fds *fds);
 void host_send(struct host *h, struct frame *f, int borrowed_fd);
-void host_fork(struct host *h, uint32_t count);
+/* The first `waited_for` are to be offered as soon as each is there. */
+void host_fork(struct host *h, uint32_t count, uint32_t waited_for);
 /* Gives the host the caller's pidfd, once. */
 void host_know_owner(struct host *h, const struct session *s);
 void host_disown(struct host *h, uint64_t connection);
+/* Sent with others, soon. */
 void host_reap(struct host *h, uint64_t serial);
+void host_send_reaps(struct host *h);
 void host_retire(struct host *h);
 /* True while a host of that user has not listed its leaves to this broker. */
 bool host_lists_pending(const struct broker *b, uid_t uid);
@@ -283,6 +303,22 @@ void entry_tell(struct entry *e);
 void entry_set_session(struct entry *e, struct session *s);
 typedef void entry_fn(struct entry *e, void *user);
 void entry_each(struct broker *b, entry_fn *fn, void *user);
+
+/* tally.c */
+void look_open(struct broker *b);
+/* Looks at tallies, and tells hosts what to reap, some milliseconds from now. */
+void look_soon(struct broker *b);
+/* Maps it, for HELLO; fd is borrowed. */
+void tally_open(struct session *s, int fd);
+void tally_close(struct session *s);
+/* Does what is written there. */
+void tally_read(struct session *s);
+/* It is told of an end: looks soon. */
+void tally_watch(struct session *s);
+/* Reads all that may hold something, for who is short of places. */
+void tally_collect(struct broker *b);
+/* Tells every host what to reap, and the clients that this is done. */
+void tally_settle(struct broker *b);
 
 /* status.c */
 void status_send(struct session *s, uint32_t id);

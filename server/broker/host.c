@@ -11,6 +11,11 @@
 #include <sys/socket.h>
 
 #define FRAME_SIZE 2048
+/*
+ * Leaves forked at one go, in which the host tells of no end. Each go costs host, keeper and broker
+ * a wake-up.
+ */
+#define FORK_BATCH 8
 #define UNSENT_MAX 65536 /* a host that is behind by more does not read at all */
 
 static struct host *find(struct broker *b, uint64_t id)
@@ -58,6 +63,7 @@ static void close_channel(struct host *h)
 	poll_close(&h->poll);
 	h->fd = fd_close(h->fd);
 	outbox_drop(h->broker, &h->outbox);
+	h->n_reap = 0; /* who plays its part lists them, and is told then */
 }
 
 static void detach(struct host *h)
@@ -82,6 +88,7 @@ void host_maybe_free(struct host *h)
 	while (*p != h)
 		p = &(*p)->next;
 	*p = h->next;
+	host_send_reaps(h);
 	detach(h);
 	drop_parked(h);
 	close_channel(h);
@@ -116,27 +123,52 @@ void host_send(struct host *h, struct frame *f, int fd)
 		listen_for(h);
 }
 
-void host_fork(struct host *h, uint32_t count)
+static uint32_t lesser(uint32_t a, uint32_t b)
 {
-	uint8_t buf[64];
-	struct frame f;
+	return a < b ? a : b;
+}
 
-	if (count == 0)
-		return;
-	frame_begin(&f, buf, sizeof(buf), MSG_FORK, 0);
-	frame_u32(&f, REC_COUNT, count);
+void host_fork(struct host *h, uint32_t count, uint32_t waited_for)
+{
+	if (count > 0)
+		host_send_reaps(h); /* first: the places are wanted */
 	h->forking += count;
-	host_send(h, &f, -1);
+	while (count > 0) {
+		uint32_t n = lesser(count, FORK_BATCH), urgent = lesser(waited_for, n);
+		uint8_t buf[64];
+		struct frame f;
+
+		frame_begin(&f, buf, sizeof(buf), MSG_FORK, 0);
+		frame_u32(&f, REC_COUNT, n);
+		if (urgent > 0)
+			frame_u32(&f, REC_QUEUED, urgent);
+		host_send(h, &f, -1);
+		count -= n;
+		waited_for -= urgent;
+	}
 }
 
 void host_reap(struct host *h, uint64_t serial)
 {
-	uint8_t buf[64];
+	h->reaped[h->n_reaped++ % REAPED_KEPT] = serial;
+	h->reap[h->n_reap++] = serial;
+	if (h->n_reap == REAPS_MAX)
+		host_send_reaps(h);
+	else
+		look_soon(h->broker);
+}
+
+void host_send_reaps(struct host *h)
+{
+	uint8_t buf[WIRE_HEADER_SIZE + REAPS_MAX * (WIRE_RECORD_SIZE + 8)];
 	struct frame f;
 
-	h->reaped[h->n_reaped++ % REAPED_KEPT] = serial;
+	if (h->n_reap == 0)
+		return;
 	frame_begin(&f, buf, sizeof(buf), MSG_REAP, 0);
-	frame_u64(&f, REC_SERIAL, serial);
+	for (unsigned i = 0; i < h->n_reap; i++)
+		frame_u64(&f, REC_SERIAL, h->reap[i]);
+	h->n_reap = 0;
 	host_send(h, &f, -1);
 }
 
@@ -521,36 +553,50 @@ void host_up(struct broker *b, const struct message *m, struct fds *fds)
 	attach(h, m);
 }
 
-void host_offered(struct broker *b, const struct message *m, struct fds *fds)
+/* Takes the two descriptors that came with it, if they did. */
+static void park(struct host *h, uint64_t serial, pid_t pid, int control, int pidfd)
 {
-	struct host *h = find(b, message_u64(m, REC_HOST));
-	const struct config_template *t;
-	struct parked *p;
+	const struct config_template *t = pool_template(h->pool);
+	struct parked *p = NULL;
 
-	if (!h)
-		return;
-	if (h->forking > 0)
-		h->forking--;
-	h->offered++;
-	if (!h->pool || h->dead || b->draining)
-		return; /* its descriptors are closed: it leaves */
-	h->pool->fruitless = 0;
-	if (fds->n < 2)
-		return; /* lost for want of descriptors */
 	/* Those for whom it was forked may have gone; nor is it kept then. */
-	t = pool_template(h->pool);
-	if (t && h->n_parked >= t->pool_size + h->pool->n_waiting)
+	if (control >= 0 && pidfd >= 0 && (!t || h->n_parked < t->pool_size + h->pool->n_waiting))
+		p = calloc(1, sizeof(*p));
+	if (!p) {
+		fd_close(control); /* it leaves */
+		fd_close(pidfd);
 		return;
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return;
-	p->serial = message_u64(m, REC_SERIAL);
-	p->pid = (pid_t)message_u32(m, REC_PID);
-	p->control = fds_take(fds, 0);
-	p->pidfd = fds_take(fds, 1);
+	}
+	*p = (struct parked){.serial = serial, .pid = pid, .control = control, .pidfd = pidfd};
 	*h->parked_end = p;
 	h->parked_end = &p->next;
 	h->n_parked++;
+}
+
+void host_offered(struct broker *b, const struct message *m, struct fds *fds)
+{
+	struct host *h = find(b, message_u64(m, REC_HOST));
+	uint32_t count = message_u32(m, REC_COUNT);
+	uint64_t serial = 0;
+	struct record r;
+	size_t n = 0;
+
+	if (!h)
+		return;
+	h->forking -= count < h->forking ? count : h->forking;
+	h->offered += count;
+	if (!h->pool || h->dead || b->draining)
+		return; /* their descriptors are closed: they leave */
+	h->pool->fruitless = 0;
+	message_for_each (m, cursor, &r) {
+		if (r.type == REC_SERIAL) {
+			serial = get_u64(r.data);
+		} else if (r.type == REC_PID) {
+			park(h, serial, (pid_t)get_u32(r.data), fds_take(fds, n),
+			     fds_take(fds, n + 1));
+			n += 2;
+		}
+	}
 	pool_turn(h->pool);
 }
 

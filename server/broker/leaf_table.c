@@ -102,6 +102,7 @@ void entry_tell(struct entry *e)
 	frame_u64(&f, REC_SERIAL, e->serial);
 	frame_bytes(&f, REC_EXIT, e->record, sizeof(e->record));
 	session_send(e->session, &f, -1);
+	tally_watch(e->session);
 }
 
 void entry_over(struct broker *b, struct entry *e, const uint8_t *record)

@@ -89,6 +89,7 @@ int main(int argc, char **argv)
 		log_line(LOG_ERR, "set-up", "reason=\"out of memory or descriptors\"");
 		return 1;
 	}
+	look_open(&b);
 	/* libuv makes all its threads with the first work: done once that has come back. */
 	uv_run(&b.loop, UV_RUN_NOWAIT);
 	if (confine_broker(&err) < 0) {

@@ -16,7 +16,7 @@
  * p99 (4.0 ms against 0.35 ms, DESIGN section 3). So a pool that is not low waits for a quiet
  * moment.
  */
-#define REFILL_IDLE_MS 5
+#define REFILL_IDLE_MS 20
 
 static bool groups_equal(const uint32_t *a, size_t n_a, const uint32_t *b, size_t n_b)
 {
@@ -189,18 +189,29 @@ static uint32_t places(const struct host *h, const struct config_template *t)
 	return h->n_leaves < t->leaves_max ? t->leaves_max - h->n_leaves : 0;
 }
 
+static bool lacks_places(const struct pool *p)
+{
+	const struct config_template *t = pool_template(p);
+	const struct host *h = p->current;
+
+	return t && h && h->warm && h->n_parked + h->forking == 0 && places(h, t) == 0;
+}
+
 /*
  * All leaves are in use, and nobody knows until when: an answer now is worth more than a place in a
  * queue.
  */
 static void refuse_for_want_of_places(struct pool *p)
 {
-	const struct config_template *t = pool_template(p);
-	const struct host *h = p->current;
+	const struct config_template *t;
 	char text[160];
 
-	if (!t || !h || !h->warm || h->n_parked + h->forking > 0 || places(h, t) > 0)
+	if (!lacks_places(p))
 		return;
+	tally_collect(p->broker); /* perhaps they are released */
+	if (!p->waiting || !lacks_places(p))
+		return;
+	t = pool_template(p);
 	snprintf(text, sizeof(text),
 		 "template \"%s\": all of its %u leaves are in use (leaves_max); try again",
 		 p->template_name, t->leaves_max);
@@ -212,7 +223,7 @@ static void refill(struct pool *p, bool idle)
 {
 	const struct config_template *t = pool_template(p);
 	struct host *h = p->current;
-	uint32_t have, want;
+	uint32_t have, want, unserved;
 
 	if (!t || !h || !h->warm || p->broker->draining)
 		return;
@@ -222,8 +233,9 @@ static void refill(struct pool *p, bool idle)
 		want = places(h, t);
 	if (have >= want)
 		return;
-	if (p->n_waiting > h->forking || have <= t->pool_low || idle)
-		host_fork(h, want - have);
+	unserved = p->n_waiting > h->forking ? p->n_waiting - h->forking : 0;
+	if (unserved > 0 || have <= t->pool_low || idle)
+		host_fork(h, want - have, unserved);
 	else
 		uv_timer_start(p->refill, refill_due, REFILL_IDLE_MS, 0);
 }

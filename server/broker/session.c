@@ -112,6 +112,7 @@ void session_close(struct session *s)
 	pool_cancel(s->broker, s, 0);
 	drop_takes(s);
 	timer_close(&s->greeting);
+	tally_close(s);
 	poll_close(&s->poll);
 	s->fd = fd_close(s->fd);
 	drop_outbox(s);
@@ -208,7 +209,7 @@ void session_error(struct session *s, uint32_t id, const struct spawn_error *err
 	session_send(s, &f, -1);
 }
 
-static void handle_hello(struct session *s, const struct message *m)
+static void handle_hello(struct session *s, const struct message *m, const struct fds *fds)
 {
 	uint32_t min = message_u32(m, REC_VERSION_MIN), max = message_u32(m, REC_VERSION_MAX);
 	struct spawn_error err;
@@ -227,6 +228,8 @@ static void handle_hello(struct session *s, const struct message *m)
 	}
 	s->state = STATE_OPEN;
 	timer_close(&s->greeting);
+	if (fds->n > 0)
+		tally_open(s, fds->fd[0]);
 	frame_begin(&f, buf, sizeof(buf), MSG_WELCOME, m->id);
 	frame_u32(&f, REC_VERSION, WIRE_VERSION);
 	frame_string(&f, REC_SERVER, SPAWND_VERSION);
@@ -289,6 +292,10 @@ static void handle_spawn(struct session *s, const struct message *m, struct fds 
 	struct plan plan;
 
 	r = decide(s, m, body, &plan, &err);
+	if (r == -EAGAIN) {
+		tally_collect(s->broker); /* perhaps they are released */
+		r = decide(s, m, body, &plan, &err);
+	}
 	if (r == 0) {
 		p = pool_get(s->broker, s->broker->config->templates[plan.index].name, s->uid,
 			     s->gid, s->groups, s->n_groups);
@@ -394,16 +401,26 @@ void session_answer_takes(struct broker *b)
 	}
 }
 
-static void handle_release(struct session *s, const struct message *m)
+void session_release(struct session *s, uint64_t serial)
 {
-	struct entry *e = entry_find(s->broker, message_u64(m, REC_SERIAL));
+	struct entry *e = entry_find(s->broker, serial);
 
 	if (!e || e->session != s || e->released)
 		return;
 	e->released = true;
 	host_reap(e->host, e->serial);
-	if (e->over)
-		entry_gone(s->broker, e);
+	if (!e->over)
+		return;
+	s->told -= s->told > 0;
+	entry_gone(s->broker, e);
+}
+
+/* Before anything is answered that says so: the hosts know of all that was released. */
+static void settle(struct session *s)
+{
+	tally_settle(s->broker);
+	if (s->tally)
+		tally_set_done(s->tally, s->tally_read);
 }
 
 /* As long as the table of leaves: no bound but that a client reads it before it asks anew. */
@@ -418,6 +435,8 @@ static void handle_status(struct session *s, const struct message *m)
 		session_error(s, m->id, &err, HELLO_RETRY_MS);
 		return;
 	}
+	tally_collect(s->broker);
+	tally_settle(s->broker);
 	s->listing = true;
 	status_send(s, m->id);
 	s->listing = false;
@@ -430,7 +449,7 @@ static void handle(struct session *s, const struct message *m, struct fds *fds)
 
 	switch (m->type) {
 	case MSG_HELLO:
-		handle_hello(s, m);
+		handle_hello(s, m, fds);
 		break;
 	case MSG_SPAWN:
 		handle_spawn(s, m, fds);
@@ -442,9 +461,11 @@ static void handle(struct session *s, const struct message *m, struct fds *fds)
 		handle_take(s, m);
 		break;
 	case MSG_RELEASE:
-		handle_release(s, m);
+		session_release(s, message_u64(m, REC_SERIAL));
+		settle(s);
 		break;
 	case MSG_PING:
+		settle(s);
 		frame_begin(&f, buf, sizeof(buf), MSG_PONG, m->id);
 		session_send(s, &f, -1);
 		break;
@@ -503,9 +524,11 @@ static bool receive(struct session *s)
 		int r = message_decode(buf, (size_t)n, PEER_CLIENT, PEER_BROKER, s->state, fds.n,
 				       &m, &err);
 
+		if (r == 0)
+			tally_read(s); /* written before the message was sent */
 		if (r < 0)
 			refuse_message(s, buf, n, &err);
-		else
+		else if (!s->broken) /* by what was written there */
 			handle(s, &m, &fds);
 	}
 	for (size_t i = 0; i < fds.n; i++)

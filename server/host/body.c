@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static uint8_t inline_body[WIRE_INLINE_MAX]; /* of the leaf: touched after the fork alone */
+static char path_buffer[PATH_MAX]; /* a name that is to be ended with NUL; of one call at a time */
 
 static int fail(struct body_error *failed, unsigned step, int code, int index)
 {
@@ -93,7 +93,9 @@ static int lay_out_strings(struct body *b, struct body_error *failed)
 
 	argc = count_strings(argv, argv_len);
 	envc = env ? count_strings(env, env_len) : 0;
-	lists = pages((argc + envc + 2) * sizeof(char *));
+	lists = argc + envc + 2 <= sizeof(b->lists) / sizeof(b->lists[0])
+			? b->lists
+			: pages((argc + envc + 2) * sizeof(char *));
 	if (!lists)
 		return fail(failed, STEP_MEMORY, -ENOMEM, -1);
 	b->argc = (int)argc; /* at most 2 MiB of them */
@@ -154,7 +156,7 @@ static int lay_out_string(struct body *b, enum record_type type, char **ret,
 
 int body_receive(int socket, struct body *ret, struct body_error *failed)
 {
-	ssize_t n = channel_receive(socket, inline_body, sizeof(inline_body), &ret->fds, NULL,
+	ssize_t n = channel_receive(socket, ret->data, sizeof(ret->data), &ret->fds, NULL,
 				    MSG_DONTWAIT);
 	int r;
 
@@ -162,8 +164,8 @@ int body_receive(int socket, struct body *ret, struct body_error *failed)
 		return fail(failed, STEP_BODY, -ECONNRESET, -1);
 	if (n < 0)
 		return fail(failed, STEP_BODY, n == -EAGAIN ? -EPROTO : (int)n, -1);
-	r = message_decode(inline_body, (size_t)n, PEER_CLIENT, PEER_LEAF, STATE_LAUNCHED,
-			   ret->fds.n, &ret->message, NULL);
+	r = message_decode(ret->data, (size_t)n, PEER_CLIENT, PEER_LEAF, STATE_LAUNCHED, ret->fds.n,
+			   &ret->message, NULL);
 	if (r < 0)
 		return fail(failed, STEP_BODY, r, -1);
 	if (ret->message.type == MSG_BODY_SEALED) {
@@ -235,12 +237,10 @@ static int place_fds(struct body *b, struct body_error *failed)
 
 static int change_directory(struct body *b, struct body_error *failed)
 {
-	char path[PATH_MAX];
-
 	if ((b->flags & FLAG_CWD) && fchdir(b->fds.fd[0]) < 0)
 		return fail(failed, STEP_CHDIR, -errno, -1);
 	if (message_has(&b->message, REC_CHDIR) &&
-	    chdir(message_string(&b->message, REC_CHDIR, path, sizeof(path))) < 0)
+	    chdir(message_string(&b->message, REC_CHDIR, path_buffer, sizeof(path_buffer))) < 0)
 		return fail(failed, STEP_CHDIR, -errno, -1);
 	return 0;
 }
@@ -249,15 +249,14 @@ static int open_one(const struct record *r, struct body_error *failed, int index
 {
 	uint32_t target = get_u32(r->data), flags = get_u32(r->data + 4),
 		 mode = get_u32(r->data + 8);
-	char path[PATH_MAX];
 	size_t len = r->len - 12;
 	int fd, placed;
 
-	if (target > INT_MAX - 1 || len >= sizeof(path) || memchr(r->data + 12, 0, len))
+	if (target > INT_MAX - 1 || len >= sizeof(path_buffer) || memchr(r->data + 12, 0, len))
 		return fail(failed, STEP_OPEN, -EINVAL, index);
-	memcpy(path, r->data + 12, len);
-	path[len] = '\0';
-	fd = open(path, (int)(flags & ~(uint32_t)O_CLOEXEC),
+	memcpy(path_buffer, r->data + 12, len);
+	path_buffer[len] = '\0';
+	fd = open(path_buffer, (int)(flags & ~(uint32_t)O_CLOEXEC),
 		  mode); /* not CLOEXEC: it is the leaf's own */
 	if (fd < 0)
 		return fail(failed, STEP_OPEN, -errno, index);
@@ -286,29 +285,40 @@ static int open_files(struct body *b, struct body_error *failed)
 }
 
 /* Never more than the leaf has: its own hard limit is the user's. */
-static int set_limits(struct body *b, struct body_error *failed)
+static int set_limit(int resource, struct rlimit want, const struct rlimit *have)
+{
+	if (want.rlim_max > have->rlim_max)
+		want.rlim_max = have->rlim_max;
+	if (want.rlim_cur > want.rlim_max)
+		want.rlim_cur = want.rlim_max;
+	if (want.rlim_cur == have->rlim_cur && want.rlim_max == have->rlim_max)
+		return 0;
+	return setrlimit((__rlimit_resource_t)resource, &want) < 0 ? -errno : 0;
+}
+
+static int set_limits(struct body *b, const struct rlimit *known, struct body_error *failed)
 {
 	struct record r;
 
 	message_for_each (&b->message, cursor, &r) {
 		struct rlimit want, have;
-		int resource;
+		uint32_t resource;
+		int rc = -EINVAL;
 
 		if (r.type != REC_RLIMIT)
 			continue;
-		resource = (int)get_u32(r.data);
-		if (getrlimit((__rlimit_resource_t)resource, &have) < 0)
-			return fail(failed, STEP_RLIMIT, -errno, resource);
+		resource = get_u32(r.data);
 		want.rlim_cur = get_u64(r.data + 4);
 		want.rlim_max = get_u64(r.data + 12);
-		if (want.rlim_max > have.rlim_max)
-			want.rlim_max = have.rlim_max;
-		if (want.rlim_cur > want.rlim_max)
-			want.rlim_cur = want.rlim_max;
-		if (want.rlim_cur == have.rlim_cur && want.rlim_max == have.rlim_max)
-			continue;
-		if (setrlimit((__rlimit_resource_t)resource, &want) < 0)
-			return fail(failed, STEP_RLIMIT, -errno, resource);
+		if (known && resource < RLIM_NLIMITS)
+			rc = set_limit((int)resource, want, &known[resource]);
+		/* Unknown here, or lowered from outside since they were looked up. */
+		if (rc < 0)
+			rc = getrlimit((__rlimit_resource_t)resource, &have) < 0
+				     ? -errno
+				     : set_limit((int)resource, want, &have);
+		if (rc < 0)
+			return fail(failed, STEP_RLIMIT, rc, (int)(resource & INT_MAX));
 	}
 	return 0;
 }
@@ -321,6 +331,8 @@ static int next_target(const struct body *b, int from, int socket)
 
 	if (b->program_fd >= from && b->program_fd < best)
 		best = b->program_fd;
+	if (b->kept_fd >= from && b->kept_fd < best)
+		best = b->kept_fd;
 	message_for_each (&b->message, cursor, &r) {
 		int target;
 
@@ -349,11 +361,13 @@ static int close_the_rest(const struct body *b, int socket, struct body_error *f
 	}
 }
 
-int body_apply(struct body *b, int *socket, struct body_error *failed)
+int body_apply(struct body *b, const struct rlimit *limits, int *socket, struct body_error *failed)
 {
 	int floor = targets_end(b), r;
 
 	r = move_high(socket, floor);
+	if (r == 0 && b->kept_fd >= 0)
+		r = move_high(&b->kept_fd, floor);
 	for (size_t i = 0; r == 0 && i < b->fds.n; i++)
 		r = move_high(&b->fds.fd[i], floor);
 	if (r < 0)
@@ -365,5 +379,5 @@ int body_apply(struct body *b, int *socket, struct body_error *failed)
 		umask((mode_t)message_u32(&b->message, REC_UMASK) & 0777);
 	if ((r = open_files(b, failed)) < 0 || (r = close_the_rest(b, *socket, failed)) < 0)
 		return r;
-	return set_limits(b, failed);
+	return set_limits(b, limits, failed);
 }

@@ -9,6 +9,8 @@
 #include "wire/channel.h"
 #include "wire/message.h"
 
+#include <sys/resource.h>
+
 struct body {
 	struct message message; /* a view of memory that lives as long as the leaf */
 	struct fds fds;
@@ -19,8 +21,19 @@ struct body {
 	char *program;		     /* to become: a path, or a name to search for; NULL: none */
 	char *search;		     /* where to search, as PATH has it; NULL: nowhere */
 	int program_fd;		     /* the program itself, of b->fds; -1: none */
-	char name[16];		     /* for ps: the end of argv[0] */
+	int kept_fd;   /* the leaf's own, kept for it: set before body_apply(); -1: none */
+	char name[16]; /* for ps: the end of argv[0] */
+
+	/*
+	 * What is usual fits in here, and begins in the page that is touched anyway: each page more
+	 * is one more fault of a leaf that somebody waits for.
+	 */
+	char *lists[256];
+	uint8_t data[WIRE_INLINE_MAX];
 };
+
+/* For one that a host has ready: its pages are nobody else's. */
+#define BODY_ALIGNED _Alignas(4096)
 
 struct body_error {
 	unsigned step;
@@ -32,10 +45,12 @@ struct body_error {
  * wait). */
 int body_receive(int socket, struct body *ret, struct body_error *failed);
 /*
- * Descriptors, working directory, umask, opens, limits. *socket may be moved out of the way of a
- * target. Afterwards nothing is open but what was asked for, 0 to 2, and the socket.
+ * Descriptors, working directory, umask, opens, limits. *socket and kept_fd may be moved out of the
+ * way of a target. Afterwards nothing is open but what was asked for, 0 to 2, and these. limits:
+ * RLIM_NLIMITS of them, as this process has them; NULL: they are looked up.
  */
-int body_apply(struct body *body, int *socket, struct body_error *failed);
+int body_apply(struct body *body, const struct rlimit *limits, int *socket,
+	       struct body_error *failed);
 /* execute.c: becomes the program; returns a negative errno when it cannot, with all as it was. */
 int body_execute(const struct body *body);
 

@@ -9,7 +9,7 @@ int lane_warm(struct host *h, struct spawn_error *err)
 	return 0;
 }
 
-_Noreturn void lane_run(const struct leaf_self *self, const struct host *h, const struct body *body)
+_Noreturn void lane_run(struct leaf_self *self, const struct warm *w, const struct body *body)
 {
 	leaf_not_executed(self, body_execute(body));
 }

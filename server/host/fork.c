@@ -7,27 +7,37 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FRAME_SIZE 1536
+#define FRAME_SIZE 2048
 
-static int offer(struct host *h, uint64_t serial, pid_t pid, int control)
+_Static_assert(WIRE_HEADER_SIZE + WIRE_OFFER_MAX * (2 * WIRE_RECORD_SIZE + 12) <= OFFER_SIZE,
+	       "an offer fits");
+
+static void offer_begin(struct offer *o)
 {
-	uint8_t buf[FRAME_SIZE];
-	struct frame f;
-
-	frame_begin(&f, buf, sizeof(buf), MSG_OFFER, 0);
-	frame_u64(&f, REC_SERIAL, serial);
-	frame_u32(&f, REC_PID, (uint32_t)pid);
-	return channel_send_frame(h->keeper.fd, &f, &control, 1, 0);
+	frame_begin(&o->frame, o->data, sizeof(o->data), MSG_OFFER, 0);
+	o->n = 0;
 }
 
-static int fork_one(struct host *h, struct spawn_error *err)
+/* Returns how many leaves nobody will hear of: they leave when their sockets are closed. */
+static uint32_t offer_send(struct host *h, struct offer *o)
+{
+	uint32_t lost = 0;
+
+	if (o->n > 0 && channel_send_frame(h->keeper.fd, &o->frame, o->control, o->n, 0) < 0)
+		lost = o->n;
+	for (uint32_t i = 0; i < o->n; i++)
+		close(o->control[i]);
+	offer_begin(o);
+	return lost;
+}
+
+static int fork_one(struct host *h, struct offer *o, struct spawn_error *err)
 {
 	_cleanup_close_ int pidfd = -1, near = -1, far = -1;
+	const struct warm *warm = h->warm;
 	int index = brood_free_slot(&h->brood), pair[2], r;
 	struct slot *slot;
 	uint64_t serial;
@@ -36,7 +46,7 @@ static int fork_one(struct host *h, struct spawn_error *err)
 	if (index < 0)
 		return error_set(err, -EAGAIN, SPAWN_ORIGIN_POOL, STEP_LIMIT,
 				 "template \"%s\" has all of its %u leaves in use (leaves_max)",
-				 h->name, h->n_slots);
+				 h->warm->name, h->n_slots);
 	r = channel_pair(pair);
 	if (r < 0)
 		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_FORK, "socketpair");
@@ -44,7 +54,7 @@ static int fork_one(struct host *h, struct spawn_error *err)
 	far = pair[1];
 	serial = serial_make(h->id, h->count++, (uint32_t)index);
 	slot = &h->brood.slots[index];
-	*slot = (struct slot){.serial = serial, .nofork = h->nofork};
+	*slot = (struct slot){.serial = serial, .nofork = h->warm->nofork};
 	slot_set_state(slot, SLOT_PARKED);
 
 	pid = fork(); /* glibc's, so that atfork handlers and its own state stay right */
@@ -52,10 +62,10 @@ static int fork_one(struct host *h, struct spawn_error *err)
 		r = -errno;
 		slot_set_state(slot, SLOT_FREE);
 		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_FORK, "fork of template \"%s\"",
-				   h->name);
+				   h->warm->name);
 	}
 	if (pid == 0)
-		leaf_run(h, near, slot);
+		leaf_run(warm, near, serial);
 
 	pidfd = pidfd_open_pid(pid);
 	r = pidfd < 0 ? pidfd : brood_add(&h->brood, serial, pid, pidfd);
@@ -71,50 +81,50 @@ static int fork_one(struct host *h, struct spawn_error *err)
 		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_FORK, "watch a leaf");
 	}
 	take_fd(&pidfd);
-	/* A keeper that is gone shows on its own channel; the leaf leaves when `far` is closed. */
-	(void)!offer(h, serial, pid, far);
+	frame_u64(&o->frame, REC_SERIAL, serial);
+	frame_u32(&o->frame, REC_PID, (uint32_t)pid);
+	o->control[o->n++] = take_fd(&far);
 	return 0;
 }
 
-/*
- * What a library may have left: a leaf inherits it, and with SIGCHLD ignored zombies and with them
- * records would vanish. Once a batch here rather than in each leaf. The kernel's own call: glibc's
- * sigaction refuses the two signals that it keeps for itself.
- */
-static void default_signals(void)
+static void tell_failed(struct host *h, uint32_t n, int code, unsigned step, const char *text)
 {
-	struct {
-		void *handler;
-		unsigned long flags;
-		void *restorer;
-		uint64_t mask;
-	} dfl = {0};
-
-	for (int sig = 1; sig <= 64; sig++)
-		if (sig != SIGKILL && sig != SIGSTOP)
-			syscall(SYS_rt_sigaction, sig, &dfl, NULL, 8);
-}
-
-void host_fork(struct host *h, uint32_t n)
-{
-	struct spawn_error err;
 	uint8_t buf[FRAME_SIZE];
 	struct frame f;
-	int r;
 
-	default_signals();
-	r = threads_check(&err);
-	while (r == 0 && n > 0) {
-		r = fork_one(h, &err);
-		if (r == 0)
-			n--;
-	}
-	if (r == 0)
-		return;
 	frame_begin(&f, buf, sizeof(buf), MSG_FORK_FAILED, 0);
 	frame_u32(&f, REC_COUNT, n);
-	frame_u32(&f, REC_CODE, (uint32_t)-r);
-	frame_u32(&f, REC_STEP, r == -EBUSY ? STEP_THREADS : r == -EAGAIN ? STEP_LIMIT : STEP_FORK);
-	frame_text(&f, REC_TEXT, err.message);
+	frame_u32(&f, REC_CODE, (uint32_t)-code);
+	frame_u32(&f, REC_STEP, step);
+	frame_text(&f, REC_TEXT, text);
 	brood_send(&h->brood, &f, NULL);
+}
+
+void host_fork(struct host *h, uint32_t n, uint32_t waited_for)
+{
+	uint32_t made = 0, lost = 0;
+	struct offer *offer = &h->offer;
+	struct spawn_error *err = &h->error;
+	int r;
+
+	offer_begin(offer);
+	r = threads_check(err);
+	while (r == 0 && made < n) {
+		r = fork_one(h, offer, err);
+		if (r == 0)
+			made++;
+		if (offer->n == WIRE_OFFER_MAX || made <= waited_for)
+			lost += offer_send(h, offer);
+	}
+	lost += offer_send(h, offer);
+	/* A keeper that is gone shows on its own channel. */
+	if (lost > 0)
+		tell_failed(h, lost, -ECONNRESET, STEP_FORK,
+			    "the server could not be told of a leaf");
+	if (r < 0)
+		tell_failed(h, n - made, r,
+			    r == -EBUSY	   ? STEP_THREADS
+			    : r == -EAGAIN ? STEP_LIMIT
+					   : STEP_FORK,
+			    err->message);
 }

@@ -2,8 +2,8 @@
 /*
  * host.h - one warm template and what it needs to fork leaves.
  *
- * All of it is set before the first fork, so that a leaf finds everything in its own copy of this
- * memory and has nothing to allocate.
+ * A page that the host writes to between two forks is copied for each leaf. So what changes lies in
+ * memory that is not inherited at all, and what a leaf needs is set before the first fork.
  */
 #ifndef HOST_HOST_H
 #define HOST_HOST_H
@@ -14,30 +14,50 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 /* Descriptors that a host is started with. */
 #define HOST_KEEPER_FD 3
 #define HOST_SLOTS_FD  4
 
-struct host {
+/* What leaves find in their copy of this memory: not written to once there is one. */
+struct warm {
 	const char *name;   /* of the template */
-	const char *object; /* path of the shared object; NULL in lane exec */
-	uint64_t id;
-	uint32_t n_slots;
 	uint32_t nofork;    /* what its leaves promise */
 	bool nofork_weaker; /* a request may ask for less: so the leaf can only promise when
 			       launched */
-	bool enforce_kernel;
 	bool kernel_nofork; /* the kernel can */
 
 	const struct spawn_template *template_;
 	void *state; /* what warm() made */
 
-	int null_fd; /* /dev/null, for the stdio of parked leaves */
+	int null_fd;			    /* /dev/null, for the stdio of parked leaves */
+	struct rlimit limits[RLIM_NLIMITS]; /* its own, and so those of a leaf */
+};
+
+#define OFFER_SIZE 2048
+
+/* Forked and not offered yet: one message for many of them. */
+struct offer {
+	struct frame frame;
+	uint8_t data[OFFER_SIZE];
+	int control[WIRE_OFFER_MAX];
+	uint32_t n;
+};
+
+/* What goes on changing: leaves have none of it, see main.c. */
+struct host {
+	struct warm *warm;
+	const char *object; /* path of the shared object; NULL in lane exec */
+	uint64_t id;
+	uint32_t n_slots;
+	bool enforce_kernel;
 	uint32_t count;
 	struct poller poller;
 	struct watch keeper;
 	struct brood brood;
+	struct offer offer; /* here and not on the stack, which leaves inherit */
+	struct spawn_error error;
 	bool stopping;
 	bool end_leaves; /* with it */
 	uint64_t stop_grace_ms;
@@ -46,8 +66,10 @@ struct host {
 /* threads.c: 0, or -EBUSY with the names of the threads that are not the main one. */
 int threads_check(struct spawn_error *err);
 
-/* fork.c: makes up to n leaves and offers each to the keeper; tells the broker how many it could
- * not. */
-void host_fork(struct host *h, uint32_t n);
+/*
+ * fork.c: makes up to n leaves and offers them to the keeper, the first `waited_for` each by itself
+ * and at once; tells the broker how many it could not.
+ */
+void host_fork(struct host *h, uint32_t n, uint32_t waited_for);
 
 #endif

@@ -19,7 +19,6 @@ int lane_warm(struct host *h, struct spawn_error *err);
 
 /* The leaf's last step, when it is what was asked for and has said READY; without the heap where
  * lane_executes. What cannot be done ends in leaf_not_executed(). */
-_Noreturn void lane_run(const struct leaf_self *self, const struct host *h,
-			const struct body *body);
+_Noreturn void lane_run(struct leaf_self *self, const struct warm *w, const struct body *body);
 
 #endif

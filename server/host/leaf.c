@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -35,34 +36,63 @@ struct launch {
 	uint64_t launched_ns;
 };
 
+/* Where a parked leaf has what it holds beside stdio. */
+#define LEAF_CONTROL_FD 3
+#define LEAF_SLOTS_FD	HOST_SLOTS_FD
+
+/* Not through the vDSO: faulting its page in is dearer than the two calls that there are. */
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
 struct leaf_self {
-	const struct host *host;
-	struct slot *slot;
-	int control;
-	int body; /* -1 until launched */
+	const struct warm *warm;
+	struct body *body;
+	struct slot slot; /* as it was last written */
+	int body_fd;	  /* -1 until launched */
 };
 
-_Noreturn static void die(const struct leaf_self *self, unsigned step, int code, int index)
+/*
+ * Written through the descriptor: memory that parent and leaf share would have to be copied into
+ * each leaf, faulted in, and unmapped before user code. The parent believes the rest once it sees
+ * the state, so that goes last.
+ */
+static int write_slot(const struct leaf_self *self, size_t from, size_t len)
+{
+	off_t at = (off_t)(serial_slot(self->slot.serial) * sizeof(struct slot) + from);
+	ssize_t n = pwrite(self->body->kept_fd, (const char *)&self->slot + from, len, at);
+
+	return n < 0 ? -errno : (size_t)n == len ? 0 : -EIO;
+}
+
+_Noreturn static void die(struct leaf_self *self, unsigned step, int code, int index)
 {
 	uint8_t buf[64];
 	struct frame f;
 
-	if (self->slot) {
-		self->slot->start_step = step;
-		self->slot->start_errno = (uint32_t)-code;
+	if (self->body->kept_fd >= 0) {
+		self->slot.start_step = step;
+		self->slot.start_errno = (uint32_t)-code;
+		/* A record that does not know why: the client still does. */
+		(void)!write_slot(self, offsetof(struct slot, start_step),
+				  sizeof(struct slot) - offsetof(struct slot, start_step));
 	}
-	if (self->body >= 0) {
+	if (self->body_fd >= 0) {
 		frame_begin(&f, buf, sizeof(buf), MSG_FAILED, 0);
 		frame_u32(&f, REC_STEP, step);
 		frame_u32(&f, REC_CODE, (uint32_t)-code);
 		if (index >= 0)
 			frame_u32(&f, REC_INDEX, (uint32_t)index);
-		channel_send_frame(self->body, &f, NULL, 0, MSG_DONTWAIT);
+		channel_send_frame(self->body_fd, &f, NULL, 0, MSG_DONTWAIT);
 	}
 	_exit(127);
 }
 
-_Noreturn void leaf_not_executed(const struct leaf_self *self, int code)
+_Noreturn void leaf_not_executed(struct leaf_self *self, int code)
 {
 	die(self, STEP_EXEC, code, -1);
 }
@@ -87,31 +117,27 @@ static void ignore_signals(uint64_t set)
 }
 
 /* Everything that can be done before somebody waits for it. */
-static void park(struct leaf_self *self)
+static void park(const struct warm *w, int control)
 {
-	const struct host *h = self->host;
 	int r;
 
-	set_sigmask(~0ull); /* dispositions are the host's: all default (fork.c) */
-	setsid(); /* no controlling terminal, its own group; cannot fail in a fresh child */
+	set_sigmask(~0ull); /* dispositions are the host's: all default (main.c) */
 	for (int fd = 0; fd <= 2; fd++)
-		if (dup2(h->null_fd, fd) < 0)
+		if (dup2(w->null_fd, fd) < 0)
 			_exit(127);
-	/* Descriptor 3 is the control socket and there is no other: no host's, no sibling's. */
-	if (self->control != 3 && dup3(self->control, 3, O_CLOEXEC) < 0)
+	/* Beside the slots there is the control socket and no other: no host's, no sibling's. */
+	if (dup3(control, LEAF_CONTROL_FD, O_CLOEXEC) < 0 ||
+	    syscall(SYS_close_range, LEAF_SLOTS_FD + 1, ~0u, 0) < 0)
 		_exit(127);
-	self->control = 3;
-	if (syscall(SYS_close_range, 4, ~0u, 0) < 0)
-		_exit(127);
-	if (h->nofork == NOFORK_OFF || h->nofork_weaker)
+	if (w->nofork == NOFORK_OFF || w->nofork_weaker)
 		return;
 	/*
 	 * With the kernel's help the leaf was born no-fork and this is its level `copy`; `process`
 	 * is a filter's work everywhere.
 	 */
-	if (h->kernel_nofork && h->nofork == NOFORK_COPY)
+	if (w->kernel_nofork && w->nofork == NOFORK_COPY)
 		return;
-	r = nofork_install(h->nofork);
+	r = nofork_install(w->nofork);
 	if (r < 0)
 		_exit(127);
 }
@@ -123,7 +149,7 @@ static void read_launch(struct leaf_self *self, struct launch *ret)
 	struct fds fds;
 	const uint8_t *token;
 	size_t len;
-	ssize_t n = channel_receive(self->control, buf, sizeof(buf), &fds, NULL, 0);
+	ssize_t n = channel_receive(LEAF_CONTROL_FD, buf, sizeof(buf), &fds, NULL, 0);
 
 	/* End of file: nobody can launch it any more. */
 	if (n <= 0 || message_decode(buf, (size_t)n, PEER_BROKER, PEER_LEAF, STATE_PARKED, fds.n,
@@ -137,15 +163,18 @@ static void read_launch(struct leaf_self *self, struct launch *ret)
 		.nofork = message_u32(&m, REC_NOFORK),
 		.nofork_by = message_u32(&m, REC_NOFORK_BY),
 		.flags = message_u32(&m, REC_FLAGS),
-		.launched_ns = clock_now(),
+		.launched_ns = now(),
 	};
 	token = message_bytes(&m, REC_TOKEN, &len);
 	memcpy(ret->token, token, WIRE_TOKEN_SIZE);
-	self->body = fds_take(&fds, 0);
+	self->body_fd = fds_take(&fds, 0);
 }
 
-static void note_launch(struct slot *slot, const struct launch *l)
+static void note_launch(struct leaf_self *self, const struct launch *l)
 {
+	struct slot *slot = &self->slot;
+	int r;
+
 	slot->nofork = l->nofork;
 	slot->nofork_by = l->nofork_by;
 	slot->flags = l->flags;
@@ -154,22 +183,28 @@ static void note_launch(struct slot *slot, const struct launch *l)
 	slot->grace_ms = l->grace_ms;
 	slot->deadline_ns = l->deadline_ns;
 	slot->launched_ns = l->launched_ns;
-	slot_set_state(slot, SLOT_LAUNCHED);
+	r = write_slot(self, offsetof(struct slot, nofork),
+		       sizeof(struct slot) - offsetof(struct slot, nofork));
+	slot->state = SLOT_LAUNCHED;
+	if (r == 0)
+		r = write_slot(self, 0, sizeof(slot->state));
+	if (r < 0)
+		die(self, STEP_LAUNCH, r, -1);
 }
 
 /*
  * The credentials were dropped before the template was loaded. The body socket says by the kernel
  * who made it: a broken broker cannot hand this leaf to somebody else.
  */
-static void check_caller(const struct leaf_self *self)
+static void check_caller(struct leaf_self *self)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	uid_t ruid, euid, suid;
 	gid_t rgid, egid, sgid;
 
-	if (!fd_is_seqpacket(self->body) ||
-	    getsockopt(self->body, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+	if (!fd_is_seqpacket(self->body_fd) ||
+	    getsockopt(self->body_fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		die(self, STEP_CREDENTIALS, -ENOTSOCK, -1);
 	if (getresuid(&ruid, &euid, &suid) < 0 || getresgid(&rgid, &egid, &sgid) < 0)
 		die(self, STEP_CREDENTIALS, -errno, -1);
@@ -181,10 +216,10 @@ static void check_caller(const struct leaf_self *self)
 }
 
 /* What is promised beyond what parking did already. */
-static void promise(const struct leaf_self *self, const struct launch *l)
+static void promise(struct leaf_self *self, const struct launch *l)
 {
-	const struct host *h = self->host;
-	uint32_t held = h->nofork_weaker ? (uint32_t)NOFORK_OFF : h->nofork;
+	const struct warm *w = self->warm;
+	uint32_t held = w->nofork_weaker ? (uint32_t)NOFORK_OFF : w->nofork;
 	int r;
 
 	if (l->nofork <= held)
@@ -225,11 +260,11 @@ static void say_ready(const struct leaf_self *self, const struct launch *l)
 	int r;
 
 	put_u64(times, l->launched_ns);
-	put_u64(times + 8, clock_now());
+	put_u64(times + 8, now());
 	frame_begin(&f, buf, sizeof(buf), MSG_READY, 0);
 	frame_bytes(&f, REC_TOKEN, l->token, WIRE_TOKEN_SIZE);
 	frame_bytes(&f, REC_TIMES, times, sizeof(times));
-	r = channel_send_frame(self->body, &f, NULL, 0, 0); /* the first here: there is room */
+	r = channel_send_frame(self->body_fd, &f, NULL, 0, 0); /* the first here: there is room */
 	/* What runs must have been able to say so, or its caller would be told that it does not. */
 	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
 		_exit(127);
@@ -238,7 +273,7 @@ static void say_ready(const struct leaf_self *self, const struct launch *l)
 	 * one that shall end with its caller may have been launched too late for its parent to end
 	 * it.
 	 */
-	if (r < 0 && (l->flags & FLAG_KILL_WITH_CALLER) && caller_is_gone(self->body))
+	if (r < 0 && (l->flags & FLAG_KILL_WITH_CALLER) && caller_is_gone(self->body_fd))
 		_exit(127);
 }
 
@@ -252,36 +287,40 @@ static bool fits_lane(const struct body *b)
 	return lane_executes ? named != passed : !named && !passed;
 }
 
-_Noreturn void leaf_run(const struct host *h, int control, struct slot *slot)
+_Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 {
-	struct leaf_self self = {.host = h, .slot = slot, .control = control, .body = -1};
-	static struct body body; /* not on the stack: entry's recursion may want all of that */
+	static BODY_ALIGNED struct body
+		body; /* not on the stack: entry's recursion may want all of that */
+	struct leaf_self self = {.warm = w, .body = &body, .slot.serial = serial, .body_fd = -1};
 	struct body_error failed;
 	struct launch launch;
 
-	park(&self);
+	park(w, control);
 	read_launch(&self, &launch);
-	note_launch(slot, &launch);
+	body.kept_fd = LEAF_SLOTS_FD;
+	note_launch(&self, &launch);
+	/* Its own group in its host's session: no terminal there, and it cannot come by one. */
+	setpgid(0, 0);
 	check_caller(&self);
 
-	if (body_receive(self.body, &body, &failed) < 0)
+	if (body_receive(self.body_fd, &body, &failed) < 0)
 		die(&self, failed.step, failed.code, failed.index);
 	if (!fits_lane(&body))
 		die(&self, STEP_EXEC, -EINVAL, -1);
-	if (body_apply(&body, &self.body, &failed) < 0)
+	if (body_apply(&body, w->limits, &self.body_fd, &failed) < 0)
 		die(&self, failed.step, failed.code, failed.index);
 	promise(&self, &launch);
 
 	/* exec does all this; until then a failure of it is still to be told. */
 	if (!lane_executes) {
-		slots_unmap(h->brood.slots, h->n_slots);
-		self.slot = NULL;
+		close(body.kept_fd); /* fd_close() keeps errno: one more page to copy */
+		body.kept_fd = -1;
 		prctl(PR_SET_NAME, body.name);
 	}
 	ignore_signals(body.sigignore);
 	set_sigmask(body.sigmask);
 	say_ready(&self, &launch);
 	if (!lane_executes)
-		close(self.body);
-	lane_run(&self, h, &body);
+		close(self.body_fd);
+	lane_run(&self, w, &body);
 }

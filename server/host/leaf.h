@@ -7,14 +7,12 @@
 
 #include "host/host.h"
 
-/*
- * Called in the child right after the fork. control: the leaf's end of its control socket; slot:
- * its own. Never returns.
- */
-_Noreturn void leaf_run(const struct host *h, int control, struct slot *slot);
+/* Called in the child right after the fork. control: the leaf's end of its control socket; serial:
+ * its own. Never returns. */
+_Noreturn void leaf_run(const struct warm *warm, int control, uint64_t serial);
 
 struct leaf_self;
 /* For lane.h: FAILED behind the READY that was said, and a note in the slot. */
-_Noreturn void leaf_not_executed(const struct leaf_self *self, int code);
+_Noreturn void leaf_not_executed(struct leaf_self *self, int code);
 
 #endif

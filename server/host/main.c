@@ -4,6 +4,7 @@
  * its channel as descriptor 3 and the slots as descriptor 4; warms the template, then forks leaves
  * on request.
  */
+#include "arena.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #if defined(__has_feature)
@@ -72,7 +74,7 @@ static int parse_options(struct host *h, int argc, char **argv)
 				return -EINVAL;
 			break;
 		case 'n':
-			h->name = optarg;
+			h->warm->name = optarg;
 			break;
 		case 'o':
 			h->object = optarg;
@@ -86,10 +88,10 @@ static int parse_options(struct host *h, int argc, char **argv)
 			level = nofork_level_parse(optarg);
 			if (level < 0)
 				return -EINVAL;
-			h->nofork = (uint32_t)level;
+			h->warm->nofork = (uint32_t)level;
 			break;
 		case 'w':
-			h->nofork_weaker = true;
+			h->warm->nofork_weaker = true;
 			break;
 		case 'k':
 			h->enforce_kernel = true;
@@ -100,7 +102,7 @@ static int parse_options(struct host *h, int argc, char **argv)
 	}
 	if (!h->object != lane_executes)
 		return -EINVAL;
-	return h->name && h->n_slots && h->id ? 0 : -EINVAL;
+	return h->warm->name && h->n_slots && h->id ? 0 : -EINVAL;
 }
 
 /* Makes descriptors that libraries and leaves cannot stumble over. */
@@ -111,24 +113,51 @@ static int prepare_fds(struct host *h)
 	if ((r = fd_set_cloexec(HOST_KEEPER_FD, 1)) < 0 ||
 	    (r = fd_set_cloexec(HOST_SLOTS_FD, 1)) < 0)
 		return r;
-	h->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	return h->null_fd < 0 ? -errno : 0;
+	h->warm->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return h->warm->null_fd < 0 ? -errno : 0;
 }
 
 static int choose_nofork(struct host *h, struct spawn_error *err)
 {
 	/* The kernel's mark ends at exec; a program is held to its promise by the filter alone. */
-	h->kernel_nofork = !lane_executes && nofork_kernel_probe() == 1;
-	if (h->enforce_kernel && h->nofork != NOFORK_OFF && !h->kernel_nofork)
+	h->warm->kernel_nofork = !lane_executes && nofork_kernel_probe() == 1;
+	if (h->enforce_kernel && h->warm->nofork != NOFORK_OFF && !h->warm->kernel_nofork)
 		return error_set(
 			err, -EOPNOTSUPP, SPAWN_ORIGIN_HOST, STEP_NOFORK,
 			"template \"%s\": this kernel has no PR_SET_NOFORK: run a patched one, or "
 			"say \"enforce\": \"any\" to accept the seccomp filter",
-			h->name);
-	h->brood.nofork = h->nofork;
+			h->warm->name);
+	h->brood.nofork = h->warm->nofork;
 	/* Who enforces `copy` here, also for a request that asks for it of a template that does
 	 * not. */
-	h->brood.nofork_by = h->kernel_nofork ? NOFORK_BY_KERNEL : NOFORK_BY_SECCOMP;
+	h->brood.nofork_by = h->warm->kernel_nofork ? NOFORK_BY_KERNEL : NOFORK_BY_SECCOMP;
+	return 0;
+}
+
+/*
+ * What a library may have left: a leaf inherits it, and with SIGCHLD ignored zombies and with them
+ * records would vanish. The kernel's own call: glibc's sigaction refuses the two signals that it
+ * keeps for itself.
+ */
+static void default_signals(void)
+{
+	struct {
+		void *handler;
+		unsigned long flags;
+		void *restorer;
+		uint64_t mask;
+	} dfl = {0};
+
+	for (int sig = 1; sig <= 64; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP)
+			syscall(SYS_rt_sigaction, sig, &dfl, NULL, 8);
+}
+
+static int read_limits(struct warm *w)
+{
+	for (int resource = 0; resource < RLIM_NLIMITS; resource++)
+		if (getrlimit((__rlimit_resource_t)resource, &w->limits[resource]) < 0)
+			return -errno;
 	return 0;
 }
 
@@ -142,10 +171,14 @@ static int warm_up(struct host *h, struct spawn_error *err)
 	if (r < 0)
 		return r;
 	fflush(NULL); /* else each leaf would write it once more */
+	default_signals();
+	r = read_limits(h->warm);
+	if (r < 0)
+		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_RLIMIT, "read the limits");
 	r = threads_check(err);
 	if (r < 0)
 		return r;
-	if (h->kernel_nofork && h->nofork != NOFORK_OFF && !h->nofork_weaker) {
+	if (h->warm->kernel_nofork && h->warm->nofork != NOFORK_OFF && !h->warm->nofork_weaker) {
 		r = nofork_kernel_children(1);
 		if (r < 0)
 			return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_NOFORK, "PR_SET_NOFORK");
@@ -218,9 +251,9 @@ static void keeper_ready(struct watch *w, uint32_t events)
 	fds_close(&fds);
 }
 
-static void fork_call(struct brood *b, uint32_t count)
+static void fork_call(struct brood *b, uint32_t count, uint32_t waited_for)
 {
-	host_fork(watch_owner(b, struct host, brood), count);
+	host_fork(watch_owner(b, struct host, brood), count, waited_for);
 }
 
 static const struct brood_calls calls = {.fork = fork_call};
@@ -242,43 +275,47 @@ static int serve(struct host *h)
 
 int main(int argc, char **argv)
 {
-	static struct host h = {.keeper = {.fd = -1, .ready = keeper_ready}, .null_fd = -1};
+	static struct warm warm = {.null_fd = -1};
+	struct host *h = arena_map(sizeof(*h));
 	struct spawn_error err;
 	int r;
 
-	if (parse_options(&h, argc, argv) < 0) {
+	if (!h)
+		return 1;
+	*h = (struct host){.warm = &warm, .keeper = {.fd = -1, .ready = keeper_ready}};
+	if (parse_options(h, argc, argv) < 0) {
 		dprintf(STDERR_FILENO, "spawn-host: started by spawnd, not by hand\n");
 		return 2;
 	}
 	/* Nobody who may not already read the template's memory shall do so through ptrace or
 	 * /proc. */
 	prctl(PR_SET_DUMPABLE, 0);
-	r = prepare_fds(&h);
+	r = prepare_fds(h);
 	if (r == 0)
-		r = poller_open(&h.poller);
+		r = poller_open(&h->poller);
 	if (r == 0)
-		r = brood_open(&h.brood, &h.poller, HOST_SLOTS_FD, h.n_slots, &calls);
+		r = brood_open(&h->brood, &h->poller, HOST_SLOTS_FD, h->n_slots, &calls);
 	if (r < 0) {
 		error_errno(&err, r, SPAWN_ORIGIN_HOST, STEP_START, "template \"%s\": set-up",
-			    h.name);
+			    warm.name);
 		tell_failed(r, &err);
 		return 1;
 	}
-	r = warm_up(&h, &err);
+	r = warm_up(h, &err);
 	if (r < 0) {
 		tell_failed(r, &err);
 		return 1;
 	}
-	h.brood.warm = true;
-	r = tell_warmed(&h);
+	h->brood.warm = true;
+	r = tell_warmed(h);
 	if (r == 0)
-		r = poller_add(&h.poller, &h.keeper, HOST_KEEPER_FD, EPOLLIN);
+		r = poller_add(&h->poller, &h->keeper, HOST_KEEPER_FD, EPOLLIN);
 	if (r == 0)
-		r = serve(&h);
+		r = serve(h);
 	if (r < 0) /* into the tail that the keeper keeps of this output */
 		dprintf(STDERR_FILENO,
 			"spawn-host: template \"%s\": %s (did it close descriptors that are not its own, "
 			"3 to 6?)\n",
-			h.name, strerrordesc_np(-r));
+			warm.name, strerrordesc_np(-r));
 	return r < 0;
 }

@@ -18,20 +18,21 @@ static int check_abi(struct host *h, const struct spawn_template *t, struct spaw
 			err, -ENOEXEC, SPAWN_ORIGIN_HOST, STEP_LOAD,
 			"template \"%s\": %s was built for template ABI %u, this server has %u: "
 			"rebuild it with this version's libspawn-template.h",
-			h->name, h->object, t->abi, SPAWN_TEMPLATE_ABI);
+			h->warm->name, h->object, t->abi, SPAWN_TEMPLATE_ABI);
 	if (t->size != sizeof(*t))
 		return error_set(
 			err, -ENOEXEC, SPAWN_ORIGIN_HOST, STEP_LOAD,
 			"template \"%s\": %s says its struct spawn_template is %u bytes, ABI %u has %zu: "
 			"use SPAWN_TEMPLATE(), which fills it in",
-			h->name, h->object, t->size, t->abi, sizeof(*t));
+			h->warm->name, h->object, t->size, t->abi, sizeof(*t));
 	if (t->flags & ~SPAWN_TEMPLATE_EXIT)
 		return error_set(err, -ENOEXEC, SPAWN_ORIGIN_HOST, STEP_LOAD,
-				 "template \"%s\": %s has unknown flags 0x%x", h->name, h->object,
-				 t->flags & ~SPAWN_TEMPLATE_EXIT);
+				 "template \"%s\": %s has unknown flags 0x%x", h->warm->name,
+				 h->object, t->flags & ~SPAWN_TEMPLATE_EXIT);
 	if (!t->entry)
 		return error_set(err, -ENOEXEC, SPAWN_ORIGIN_HOST, STEP_LOAD,
-				 "template \"%s\": %s has no entry function", h->name, h->object);
+				 "template \"%s\": %s has no entry function", h->warm->name,
+				 h->object);
 	return 0;
 }
 
@@ -43,38 +44,38 @@ int lane_warm(struct host *h, struct spawn_error *err)
 
 	if (!object)
 		return error_set(err, -ENOEXEC, SPAWN_ORIGIN_HOST, STEP_LOAD, "template \"%s\": %s",
-				 h->name, dlerror());
+				 h->warm->name, dlerror());
 	t = dlsym(object, "spawn_template");
 	if (!t)
 		return error_set(err, -ENOEXEC, SPAWN_ORIGIN_HOST, STEP_LOAD,
 				 "template \"%s\": %s has no symbol spawn_template: end it with "
 				 "SPAWN_TEMPLATE(.warm = ..., .entry = ...)",
-				 h->name, h->object);
+				 h->warm->name, h->object);
 	r = check_abi(h, t, err);
 	if (r < 0)
 		return r;
-	h->template_ = t;
+	h->warm->template_ = t;
 	if (!t->warm)
 		return 0;
-	r = t->warm(&h->state);
+	r = t->warm(&h->warm->state);
 	if (r < 0)
 		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_WARM,
-				   "template \"%s\": warm of %s failed", h->name, h->object);
+				   "template \"%s\": warm of %s failed", h->warm->name, h->object);
 	if (r > 0)
 		return error_set(
 			err, -EINVAL, SPAWN_ORIGIN_HOST, STEP_WARM,
 			"template \"%s\": warm of %s returned %d: 0 or a negative errno is expected",
-			h->name, h->object, r);
+			h->warm->name, h->object, r);
 	return 0;
 }
 
-_Noreturn void lane_run(const struct leaf_self *self, const struct host *h, const struct body *body)
+_Noreturn void lane_run(struct leaf_self *self, const struct warm *w, const struct body *body)
 {
 	int status;
 
 	environ = body->envp;
-	status = h->template_->entry(h->state, body->argc, body->argv);
-	if (h->template_->flags & SPAWN_TEMPLATE_EXIT)
+	status = w->template_->entry(w->state, body->argc, body->argv);
+	if (w->template_->flags & SPAWN_TEMPLATE_EXIT)
 		exit(status & 0xff);
 	fflush(NULL);
 	_exit(status & 0xff);

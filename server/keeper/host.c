@@ -20,10 +20,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FRAME_SIZE 8192
-#define ERRNO_MAX  4095
-#define MUTE_MS	   1000
-#define LAST_WORDS 64 /* messages, or reads of its output, after its end */
+#define FRAME_SIZE   8192
+#define OFFERED_SIZE 2048
+#define ERRNO_MAX    4095
+#define MUTE_MS	     1000
+#define LAST_WORDS   64 /* messages, or reads of its output, after its end */
 
 struct host_process *host_find(struct keeper *k, uint64_t id)
 {
@@ -126,15 +127,14 @@ static void output_ready(struct watch *w, uint32_t events)
 }
 
 /*
- * That a host does not lie: the pid is a child of the host, alive or a zombie (offered all the
- * same: the broker counts what it asked for). 1, 0 when there is nothing to offer, or a negative
- * errno.
+ * That a host does not lie: the pid is a child of the host, alive or a zombie. 1, 0 when there is
+ * nothing to offer, or a negative errno.
  */
-static int verify_leaf(struct host_process *h, uint64_t serial, pid_t pid, uint64_t *ret_started,
+static int verify_leaf(struct host_process *h, uint64_t serial, pid_t pid, uint64_t *ret_identity,
 		       int *ret_pidfd)
 {
 	_cleanup_close_ int pidfd = -1;
-	uint64_t started;
+	uint64_t identity;
 	pid_t parent;
 	int r;
 
@@ -143,19 +143,14 @@ static int verify_leaf(struct host_process *h, uint64_t serial, pid_t pid, uint6
 	pidfd = pidfd_open_pid(pid);
 	if (pidfd < 0)
 		return pidfd == -ESRCH ? 0 : pidfd;
-	r = process_origin(pid, &parent, &started);
-	if (r == -ENOENT || r == -ESRCH)
-		return 0;
+	r = process_origin(pidfd, pid, &parent, &identity);
 	if (r < 0)
-		return r;
-	/* Not reaped yet: still the process of when the pidfd was opened, so this is about it. */
-	if (pidfd_signal(pidfd, 0) == -ESRCH)
-		return 0;
+		return r == -ESRCH ? 0 : r;
 	if (parent == getpid())
 		return 0; /* the host is over, or about to be: the leaf came to the subreaper */
 	if (parent != h->pid)
 		return -EPERM;
-	*ret_started = started;
+	*ret_identity = identity;
 	*ret_pidfd = take_fd(&pidfd);
 	return 1;
 }
@@ -166,37 +161,84 @@ static void kill_host(struct host_process *h, int code, unsigned step, const cha
 	pidfd_signal(h->pidfd.fd, SIGKILL);
 }
 
+static void refuse_offer(struct host_process *h, int r)
+{
+	char text[192];
+
+	snprintf(text, sizeof(text), "template \"%s\": its host offered a leaf that %s (%s)",
+		 h->template_name,
+		 r == -EPERM || r == -EPROTO ? "is not its child" : "cannot be verified",
+		 strerrordesc_np(-r));
+	kill_host(h, r, STEP_FORK, text);
+	close_watch(h->keeper, &h->channel); /* nor is it believed in what it said next */
+}
+
+/* What is passed on of an offer. */
+struct offered {
+	struct frame frame;
+	uint8_t data[OFFERED_SIZE];
+	int fds[2 * WIRE_OFFER_MAX]; /* control: borrowed; pidfd: owned */
+	size_t n;
+};
+_Static_assert(OFFERED_SIZE >= WIRE_HEADER_SIZE + 2 * (WIRE_RECORD_SIZE + 8) +
+				       WIRE_OFFER_MAX * (2 * WIRE_RECORD_SIZE + 12),
+	       "a full offer fits");
+
+/* One leaf of an offer. 0, also when it is gone already, or a negative errno. */
+static int offer_leaf(struct host_process *h, uint64_t serial, pid_t pid, int control,
+		      struct offered *o)
+{
+	uint64_t identity;
+	int pidfd, r;
+
+	r = fd_is_seqpacket(control) ? verify_leaf(h, serial, pid, &identity, &pidfd) : -EPROTO;
+	if (r <= 0)
+		return r;
+	h->registered[serial_slot(serial)] = (struct registered){pid, serial, identity};
+	frame_u64(&o->frame, REC_SERIAL, serial);
+	frame_u32(&o->frame, REC_PID, (uint32_t)pid);
+	o->fds[2 * o->n] = control;
+	o->fds[2 * o->n + 1] = pidfd;
+	o->n++;
+	return 0;
+}
+
+/* Every leaf is looked at, and nothing of an offer with a lie in it is passed on. */
 static void handle_offer(struct host_process *h, const struct message *m, struct fds *fds)
 {
-	uint64_t serial = message_u64(m, REC_SERIAL);
-	pid_t pid = (pid_t)message_u32(m, REC_PID);
-	_cleanup_close_ int pidfd = -1;
-	uint64_t started;
-	uint8_t buf[128];
-	struct frame f;
-	int r, out[2];
+	struct record record;
+	struct offered o;
+	uint64_t serial = 0;
+	size_t n = 0;
+	bool named = false;
+	int r = 0;
 
-	r = fd_is_seqpacket(fds->fd[0]) ? verify_leaf(h, serial, pid, &started, &pidfd) : -EPROTO;
-	if (r < 0) {
-		char text[192];
-
-		snprintf(text, sizeof(text),
-			 "template \"%s\": its host offered a leaf that %s (%s)", h->template_name,
-			 r == -EPERM || r == -EPROTO ? "is not its child" : "cannot be verified",
-			 strerrordesc_np(-r));
-		kill_host(h, r, STEP_FORK, text);
-		return;
+	frame_begin(&o.frame, o.data, sizeof(o.data), MSG_OFFERED, 0);
+	frame_u64(&o.frame, REC_HOST, h->id);
+	frame_u32(&o.frame, REC_COUNT, (uint32_t)fds->n);
+	o.n = 0;
+	message_for_each (m, cursor, &record) {
+		if (named != (record.type == REC_PID) || n == fds->n)
+			r = -EPROTO;
+		if (r < 0)
+			break;
+		if (record.type == REC_SERIAL)
+			serial = get_u64(record.data);
+		else
+			r = offer_leaf(h, serial, (pid_t)get_u32(record.data), fds->fd[n++], &o);
+		named = !named;
 	}
+	if (r == 0 && (named || n != fds->n))
+		r = -EPROTO;
+	if (r < 0)
+		refuse_offer(h, r);
+	else
+		broker_send(h->keeper, &o.frame, o.fds, 2 * o.n);
+	for (size_t i = 0; i < o.n; i++)
+		fd_close(o.fds[2 * i + 1]);
+	/* Sockets all: they need not be looked at once more. */
 	if (r == 0)
-		return;
-	h->registered[serial_slot(serial)] = (struct registered){pid, serial, started};
-	frame_begin(&f, buf, sizeof(buf), MSG_OFFERED, 0);
-	frame_u64(&f, REC_HOST, h->id);
-	frame_u64(&f, REC_SERIAL, serial);
-	frame_u32(&f, REC_PID, (uint32_t)pid);
-	out[0] = fds->fd[0];
-	out[1] = pidfd;
-	broker_send(h->keeper, &f, out, 2);
+		fds_close(fds);
 }
 
 static struct history *own_history(struct host_process *h)

@@ -52,12 +52,12 @@ struct credentials {
 
 #define TAIL_SIZE 4096
 
-/* A leaf as the keeper verified it; in the order of slots. Pids are reused: started tells them
+/* A leaf as the keeper verified it; in the order of slots. Pids are reused: identity tells them
  * apart. */
 struct registered {
 	pid_t pid;
 	uint64_t serial;
-	uint64_t started;
+	uint64_t identity; /* of process_origin() */
 };
 
 enum host_state { HOST_WARMING, HOST_WARM, HOST_STOPPING, HOST_DEAD };
@@ -196,9 +196,11 @@ void orphans_sweep(struct keeper *k);
 void descriptors_close(struct fds *fds);
 /* Waits for children that nobody watches: orphans of leaves. */
 void reap_strangers(struct keeper *k);
-/* Who its parent is and when it started (ticks since boot): also of a zombie. 0 or a negative
- * errno. */
-int process_origin(pid_t pid, pid_t *ret_parent, uint64_t *ret_started);
+/*
+ * Who the parent of the pidfd's process is, whose pid this is, and a number that no other process
+ * of that pid has: also of a zombie. 0, -ESRCH when it was reaped, or another negative errno.
+ */
+int process_origin(int pidfd, pid_t pid, pid_t *ret_parent, uint64_t *ret_identity);
 /* True if the process that has the pid now is the one that was registered. */
 bool registered_is_alive(const struct registered *r);
 

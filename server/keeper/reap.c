@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Processes that leaves left behind arrive at the keeper, the subreaper, and are waited for. */
 #include "base/fd.h"
+#include "base/pidfd_info.h"
 #include "keeper/keeper.h"
 
 #include <ctype.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,7 +21,8 @@
 #define STAT_PARENT  4
 #define STAT_STARTED 22
 
-int process_origin(pid_t pid, pid_t *ret_parent, uint64_t *ret_started)
+/* Before Linux 6.13: the pid's, whoever has it now. */
+static int read_origin(pid_t pid, pid_t *ret_parent, uint64_t *ret_started)
 {
 	char path[64], buf[1024], *p, *end;
 	unsigned long long started;
@@ -51,12 +54,41 @@ int process_origin(pid_t pid, pid_t *ret_parent, uint64_t *ret_started)
 	return 0;
 }
 
+/*
+ * Where the kernel tells the parent (Linux 6.13) a pidfd's inode is of exactly one process for as
+ * long as the kernel runs (6.9), which makes it the better name: and of exactly the process that
+ * the pidfd is of, so there is nothing to look at twice.
+ */
+int process_origin(int pidfd, pid_t pid, pid_t *ret_parent, uint64_t *ret_identity)
+{
+	struct pidfd_info_v0 info = {.mask = PIDFD_INFO_PID_BIT};
+	struct stat st;
+	int r;
+
+	if (ioctl(pidfd, PIDFD_INFO_IOCTL, &info) == 0) {
+		if (!(info.mask & PIDFD_INFO_PID_BIT) || fstat(pidfd, &st) < 0)
+			return -EBADMSG;
+		*ret_parent = (pid_t)info.ppid;
+		*ret_identity = st.st_ino;
+		return 0;
+	}
+	if (errno == ESRCH)
+		return -ESRCH;
+	r = read_origin(pid, ret_parent, ret_identity);
+	/* Not reaped yet: still the process of when the pidfd was opened, so this is about it. */
+	if (r == -ENOENT || (r == 0 && pidfd_signal(pidfd, 0) == -ESRCH))
+		return -ESRCH;
+	return r;
+}
+
 bool registered_is_alive(const struct registered *r)
 {
-	uint64_t started;
+	_cleanup_close_ int pidfd = r->pid ? pidfd_open_pid(r->pid) : -1;
+	uint64_t identity;
 	pid_t parent;
 
-	return r->pid && process_origin(r->pid, &parent, &started) == 0 && started == r->started;
+	return pidfd >= 0 && process_origin(pidfd, r->pid, &parent, &identity) == 0 &&
+	       identity == r->identity;
 }
 
 void descriptors_close(struct fds *fds)

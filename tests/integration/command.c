@@ -204,31 +204,13 @@ static void start_and_await(const char *const *argv, const char *line, struct to
 	probe_await_line(&p, line);
 }
 
-/* Is a signal blocked by a process: spawn blocks what it passes on once it is ready for it. */
-static bool blocks(pid_t pid, int sig)
-{
-	char path[64], line[256];
-	unsigned long long set = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	f = fopen(path, "re");
-	cr_assert_not_null(f);
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "SigBlk: %llx", &set) == 1)
-			break;
-	}
-	fclose(f);
-	return set >> (sig - 1) & 1;
-}
-
 static void forward(int sig)
 {
 	struct tool t;
 	struct tool_end end;
 
 	start_and_await(ARGV("SPAWN", "-t", "probe", "--", "block"), "blocking", &t);
-	AWAIT(blocks(t.pid, sig));
+	AWAIT(tool_blocks(t.pid, sig));
 	cr_assert_eq(kill(t.pid, sig), 0);
 	tool_finish(&t, &end);
 	cr_expect_eq(end.status, 128 + sig, "signal %d: %d %s", sig, end.status, end.err);
@@ -262,7 +244,7 @@ Test(command, term_is_the_leafs_to_handle)
 
 	start_and_await(ARGV("SPAWN", "-t", "probe", "--", "wait-term", "exit", "24"), "waiting",
 			&t);
-	AWAIT(blocks(t.pid, SIGTERM));
+	AWAIT(tool_blocks(t.pid, SIGTERM));
 	cr_assert_eq(kill(t.pid, SIGTERM), 0);
 	tool_finish(&t, &end);
 	expect_end(&end, 24, "term\n");
@@ -291,7 +273,7 @@ Test(command, tstp_stops_the_leaf_and_cont_continues_it)
 	start_and_await(
 		ARGV("SPAWN", "-t", "probe", "--", "tell", "here", "echo", "0", "exit", "25"),
 		"here", &t);
-	AWAIT(blocks(t.pid, SIGTSTP));
+	AWAIT(tool_blocks(t.pid, SIGTSTP));
 	AWAIT((leaf = launched_leaf(client)) > 0);
 	cr_assert_eq(kill(t.pid, SIGTSTP), 0);
 	AWAIT(state_of(leaf) == 'T');

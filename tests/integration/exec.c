@@ -3,6 +3,7 @@
 #include "census.h"
 #include "probe_run.h"
 #include "raw.h"
+#include "scratch.h"
 #include "server.h"
 #include "tool.h"
 
@@ -13,67 +14,35 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define EXEC(name, members) "\"" name "\": {\"lane\": \"exec\", " members "}"
-
 static struct server server;
 static struct spawn_client *client;
-static char dir[64];
 
 static void start(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/spawnd-exec-XXXXXX");
-	cr_assert_not_null(mkdtemp(dir));
-	server_start(&server,
-		     CONFIG(PROBE "," EXEC("exec", PRESTART) "," EXEC("more", COLD) "," EXEC(
-			     "held",
-			     COLD "," NOFORK("copy")) "," EXEC("few", COLD
-							       "," POOL(1, 0) "," LEAVES_MAX(1))));
+	setenv("PATH", "/usr/bin:/bin", 1); /* of directories that everybody may search */
+	scratch_make();
+	server_start(&server, CONFIG(PROBE "," EXEC("exec", PRESTART) "," EXEC(
+				      "few", COLD "," POOL(1, 0) "," LEAVES_MAX(1))));
 	client = server_client(&server);
 }
 
 static void stop(void)
 {
 	spawn_client_close(client);
-	fini_expect(rmdir(dir) == 0, "%s is not empty", dir);
+	scratch_end();
 	server_stop(&server);
 }
 
 TestSuite(exec, .init = start, .fini = stop, .timeout = 60);
-
-/* A file in the test's directory, and its path. Static. */
-static const char *in_dir(const char *name)
-{
-	static char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	return path;
-}
-
-static const char *make_file(const char *name, mode_t mode, const char *text)
-{
-	const char *path = in_dir(name);
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-
-	cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
-	cr_assert_eq(fd_write_all(fd, text, strlen(text)), 0);
-	cr_assert_eq(fchmod(fd, mode), 0);
-	return path;
-}
-
-static void remove_file(const char *name)
-{
-	cr_assert_eq(unlink(in_dir(name)), 0);
-}
 
 /* A script for sh. */
 static struct spawn_request *script_request(const char *script)
@@ -113,179 +82,35 @@ static void expect_refused(struct spawn_request *request, int code, const char *
 	cr_expect(strstr(err.message, words), "no \"%s\" in: %s", words, err.message);
 }
 
-static void expect_tool(const char *script, int status, const char *out, const char *err)
-{
-	struct tool_end end;
-
-	tool_shell(&server, script, &end);
-	cr_expect_eq(end.status, status, "%s: status %d, not %d; stderr: %s", script, end.status,
-		     status, end.err);
-	cr_expect_str_eq(end.out, out, "%s: stdout: %s; stderr: %s", script, end.out, end.err);
-	if (*err)
-		cr_expect(strstr(end.err, err), "%s: no \"%s\" in: %s", script, err, end.err);
-	else
-		cr_expect_str_eq(end.err, "", "%s: stderr: %s", script, end.err);
-	tool_end_free(&end);
-}
-
-/* ---- the command ---- */
-
-Test(exec, command_ends_as_the_program_did)
-{
-	expect_tool("\"$SPAWN\" -- sh -c 'exit 7'; echo $?", 0, "7\n", "");
-	expect_tool("\"$SPAWN\" -- true", 0, "", "");
-	expect_tool("\"$SPAWN\" -- sh -c 'exit 127'", 127, "", "");
-	expect_tool("\"$SPAWN\" -- sh -c 'kill -SEGV $$'; echo $?", 0, "139\n", "egmentation");
-}
-
-Test(exec, command_dies_of_the_signal_that_ended_the_program)
-{
-	struct tool_end end;
-
-	tool_run(&server, ARGV("SPAWN", "--", "sh", "-c", "kill -TERM $$"), &end);
-	cr_expect(end.signalled);
-	cr_expect_eq(end.status, 128 + SIGTERM);
-	tool_end_free(&end);
-}
-
-Test(exec, command_runs_what_makes_processes_of_its_own)
-{
-	expect_tool("\"$SPAWN\" -- sh -c 'printf \"a\\nb\\n\" | wc -l'", 0, "2\n", "");
-	expect_tool("printf 'x\\ny\\n' | \"$SPAWN\" -- cat | tr xy ab", 0, "a\nb\n", "");
-}
-
-Test(exec, command_says_127_for_what_is_not_there)
-{
-	expect_tool("PATH=/usr/bin:/bin \"$SPAWN\" -- nosuchprogram", 127, "",
-		    "spawn: \"nosuchprogram\": not found in PATH (/usr/bin:/bin)\n");
-	expect_tool("\"$SPAWN\" -- /nowhere/program", 127, "",
-		    "spawn: \"/nowhere/program\": no such file or directory\n");
-	expect_tool("\"$SPAWN\" -- /etc/passwd/program", 127, "", "is no directory\n");
-	expect_tool("\"$SPAWN\" -- ''", 125, "", "spawn: the name of the program is empty\n");
-}
-
-Test(exec, command_says_126_for_what_cannot_be_executed)
-{
-	char script[256];
-
-	expect_tool("\"$SPAWN\" -- /tmp", 126, "", "spawn: \"/tmp\": is a directory\n");
-	snprintf(script, sizeof(script), "\"$SPAWN\" -- %s", make_file("plain", 0644, "text"));
-	expect_tool(script, 126, "", "not executable (chmod +x");
-	remove_file("plain");
-	snprintf(script, sizeof(script), "\"$SPAWN\" -- %s", make_file("bare", 0755, "echo x\n"));
-	expect_tool(script, 126, "", "no \"#!\" line and no known format");
-	remove_file("bare");
-}
-
-Test(exec, command_keeps_its_own_failures_apart)
-{
-	expect_tool("\"$SPAWN\" -s /nowhere/socket -- true", 125, "", "spawn: no server");
-	expect_tool("\"$SPAWN\" -C /nowhere -- true", 125, "", "/nowhere");
-	expect_tool("\"$SPAWN\" --", 125, "", "a program is wanted after --");
-	expect_tool("\"$SPAWN\" sh -c true", 125, "", "say: spawn -- sh");
-	expect_tool("\"$SPAWN\" -C -- true", 125, "", "say: spawn -- true");
-	expect_tool("\"$SPAWN\" -t nobody -- true", 125, "", "no template \"nobody\"");
-}
-
-Test(exec, command_takes_a_named_template_of_programs)
-{
-	expect_tool("\"$SPAWN\" -t more -- sh -c 'echo \"$0\"' me", 0, "me\n", "");
-	expect_tool("\"$SPAWN\" -t more -- nosuchprogram", 127, "", "not found in PATH");
-	expect_tool("\"$SPAWN\" -t more", 125, "", "executes programs");
-}
-
-Test(exec, command_shapes_the_program)
-{
-	expect_tool("\"$SPAWN\" -C /usr -E A='x y' -u HOME --umask 027 --argv0 me -- "
-		    "sh -c 'pwd; echo \"$A ${HOME-none}\"; umask; echo \"$0\"'",
-		    0, "/usr\nx y none\n0027\nme\n", "");
-	expect_tool("\"$SPAWN\" -i -E ONE=1 -- env", 0, "ONE=1\n", "");
-}
-
-Test(exec, command_searches_the_path_that_the_program_gets)
-{
-	char script[256];
-
-	make_file("here", 0755, "#!/bin/sh\necho found\n");
-	snprintf(script, sizeof(script), "\"$SPAWN\" -E PATH=%s -- here", dir);
-	expect_tool(script, 0, "found\n", "");
-	snprintf(script, sizeof(script), "PATH=%s:$PATH \"$SPAWN\" -E PATH=/bin -- here", dir);
-	expect_tool(script, 127, "", "not found in PATH (/bin)");
-	remove_file("here");
-}
-
-Test(exec, command_detached_says_a_failed_start_too)
-{
-	expect_tool("\"$SPAWN\" --detach -- nosuchprogram", 127, "", "not found in PATH");
-	expect_tool("\"$SPAWN\" --detach -- /tmp", 126, "", "is a directory");
-}
-
-Test(exec, command_tells_the_timing_of_a_program)
-{
-	expect_tool("\"$SPAWN\" --timing --json -- true", 0, "", "{\"template\":\"exec\",");
-}
-
-Test(exec, command_hints_at_no_fork_when_a_program_fails_under_it)
-{
-	expect_tool("\"$SPAWN\" --nofork -- sh -c 'ls | wc -l' 2>&1 | grep -c 'under --nofork, "
-		    "copy (seccomp: inherited, no_new_privs).*without --nofork they can$'",
-		    0, "1\n", "");
-	expect_tool("\"$SPAWN\" -t held -- sh -c 'ls | wc -l' 2>&1 | grep -c \"under the "
-		    "template's no-fork, copy\"",
-		    0, "1\n", "");
-	expect_tool("\"$SPAWN\" --nofork -- sh -c 'exit 0'", 0, "", "");
-	expect_tool("\"$SPAWN\" --nofork=process -- sh -c 'exit 3'", 3, "", "process (seccomp");
-}
-
-Test(exec, program_dies_with_the_command_unless_detached)
-{
-	struct tool t;
-	struct tool_end end;
-	struct probe p;
-
-	tool_start(&server, ARGV("SPAWN", "--", "sh", "-c", "echo runs; exec cat"), &t);
-	p = (struct probe){.out = t.out};
-	probe_await_line(&p, "runs");
-	kill(t.pid, SIGKILL);
-	tool_finish(&t, &end); /* it holds the command's stdout: read to the end */
-	cr_expect_eq(end.status, 128 + SIGKILL);
-	tool_end_free(&end);
-	expect_tool(
-		"f=$(mktemp); mkfifo \"$f.p\"; \"$SPAWN\" --detach -- sh -c \"read x <$f.p; echo "
-		"\\$x >$f.q\" >\"$f\"; mkfifo \"$f.q\"; echo on >\"$f.p\"; cat \"$f.q\"; "
-		"kill -0 $(cat \"$f\") 2>/dev/null; rm \"$f\" \"$f.p\" \"$f.q\"",
-		0, "on\n", "");
-}
-
 /* ---- which program ---- */
 
 Test(exec, script_is_run_by_its_interpreter)
 {
-	expect_output(program_request(make_file("script", 0755, "#!/bin/sh\necho \"$0\" ran\n")),
-		      strcat(strcpy((char[160]){""}, in_dir("script")), " ran\n"));
-	remove_file("script");
+	expect_output(program_request(scratch_file("script", 0755, "#!/bin/sh\necho \"$0\" ran\n")),
+		      strcat(strcpy((char[160]){""}, scratch_path("script")), " ran\n"));
+	scratch_remove("script");
 }
 
 Test(exec, missing_interpreter_is_told_from_a_missing_file)
 {
-	expect_refused(program_request(make_file("script", 0755, "#!/no/such\n")), -ENOENT,
+	expect_refused(program_request(scratch_file("script", 0755, "#!/no/such\n")), -ENOENT,
 		       "its interpreter \"/no/such\" does not exist");
-	remove_file("script");
-	expect_refused(program_request(in_dir("script")), -ENOENT, "no such file");
+	scratch_remove("script");
+	expect_refused(program_request(scratch_path("script")), -ENOENT, "no such file");
 }
 
 Test(exec, missing_interpreter_is_told_of_a_file_found_in_the_path_and_of_the_childs_directory)
 {
 	struct spawn_request *request = spawn_request_new(NULL);
 
-	make_file("script", 0755, "#!/no/such\n");
+	scratch_file("script", 0755, "#!/no/such\n");
 	spawn_request_path_search(request, "script", SPAWN_PATH_CHILD);
-	spawn_request_setenv(request, "PATH", dir);
+	spawn_request_setenv(request, "PATH", scratch_path(""));
 	expect_refused(request, -ENOENT, "its interpreter \"/no/such\" does not exist");
 	request = program_request("./script");
-	spawn_request_chdir(request, dir);
+	spawn_request_chdir(request, scratch_path(""));
 	expect_refused(request, -ENOENT, "its interpreter \"/no/such\" does not exist");
-	remove_file("script");
+	scratch_remove("script");
 }
 
 Test(exec, path_is_the_callers_or_the_childs_as_asked)
@@ -293,8 +118,8 @@ Test(exec, path_is_the_callers_or_the_childs_as_asked)
 	struct spawn_request *request = spawn_request_new(NULL);
 	char *kept = strdup(getenv("PATH"));
 
-	make_file("here", 0755, "#!/bin/sh\necho found\n");
-	setenv("PATH", dir, 1);
+	scratch_file("here", 0755, "#!/bin/sh\necho found\n");
+	setenv("PATH", scratch_path(""), 1);
 	spawn_request_path_search(request, "here", SPAWN_PATH_CALLER);
 	spawn_request_setenv(request, "PATH", "/bin");
 	expect_output(request, "found\n");
@@ -307,7 +132,7 @@ Test(exec, path_is_the_callers_or_the_childs_as_asked)
 	expect_output(request, "found\n");
 	setenv("PATH", kept, 1);
 	free(kept);
-	remove_file("here");
+	scratch_remove("here");
 }
 
 Test(exec, no_path_at_all_is_bin_and_usr_bin)
@@ -323,16 +148,16 @@ Test(exec, empty_entry_of_the_path_is_the_childs_working_directory)
 {
 	const char *const paths[] = {":/nowhere", "/nowhere:", "/nowhere::/nowhere", ""};
 
-	make_file("here", 0755, "#!/bin/sh\necho found\n");
+	scratch_file("here", 0755, "#!/bin/sh\necho found\n");
 	for (int i = 0; i < 4; i++) {
 		struct spawn_request *request = spawn_request_new(NULL);
 
 		spawn_request_path_search(request, "here", SPAWN_PATH_CHILD);
 		spawn_request_setenv(request, "PATH", paths[i]);
-		spawn_request_chdir(request, dir);
+		spawn_request_chdir(request, scratch_path(""));
 		expect_output(request, "found\n");
 	}
-	remove_file("here");
+	scratch_remove("here");
 }
 
 Test(exec, what_may_not_be_executed_hides_nothing_later_in_the_path)
@@ -340,17 +165,34 @@ Test(exec, what_may_not_be_executed_hides_nothing_later_in_the_path)
 	struct spawn_request *request = spawn_request_new(NULL);
 	char path[160];
 
-	make_file("true", 0644, "");
-	snprintf(path, sizeof(path), "%s:/bin", dir);
+	scratch_file("true", 0644, "");
+	snprintf(path, sizeof(path), "%s:/bin", scratch_path(""));
 	spawn_request_path_search(request, "true", SPAWN_PATH_CHILD);
 	spawn_request_setenv(request, "PATH", path);
 	expect_output(request, "");
 	request = spawn_request_new(NULL);
-	snprintf(path, sizeof(path), "%s:/nowhere", dir);
+	snprintf(path, sizeof(path), "%s:/nowhere", scratch_path(""));
 	spawn_request_path_search(request, "true", SPAWN_PATH_CHILD);
 	spawn_request_setenv(request, "PATH", path);
 	expect_refused(request, -EACCES, "not executable");
-	remove_file("true");
+	scratch_remove("true");
+}
+
+Test(exec, directory_that_may_not_be_searched_is_told)
+{
+	struct spawn_request *request = spawn_request_new(NULL);
+	char path[160];
+
+	if (geteuid() == 0) {
+		stop(); /* a skipped test has no fini */
+		cr_skip_test("root may search every directory");
+	}
+	cr_assert_eq(mkdir(scratch_path("closed"), 0), 0);
+	snprintf(path, sizeof(path), "%s", scratch_path("closed"));
+	spawn_request_path_search(request, "nosuchprogram", SPAWN_PATH_CHILD);
+	spawn_request_setenv(request, "PATH", path);
+	expect_refused(request, -EACCES, "where a directory may not be searched");
+	cr_assert_eq(rmdir(scratch_path("closed")), 0);
 }
 
 Test(exec, program_may_be_a_descriptor)
@@ -386,22 +228,23 @@ Test(exec, script_by_descriptor_fails)
 {
 	struct spawn_request *request = spawn_request_new(NULL);
 	_cleanup_close_ int fd =
-		open(make_file("script", 0755, "#!/bin/sh\n"), O_RDONLY | O_CLOEXEC);
+		open(scratch_file("script", 0755, "#!/bin/sh\n"), O_RDONLY | O_CLOEXEC);
 
 	spawn_request_program_fd(request, fd);
 	expect_refused(request, -ENOENT, "a script");
-	remove_file("script");
+	scratch_remove("script");
 }
 
 Test(exec, what_the_kernel_refuses_has_words)
 {
 	struct spawn_request *request = program_request("/bin/true");
-	const char *path = make_file("busy", 0755, "");
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+	const char *path = scratch_file("busy", 0755, "");
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	char *large = calloc(1, 200000);
 
 	expect_refused(program_request(path), -ETXTBSY, "has it open for writing");
-	remove_file("busy");
+	close(fd);
+	scratch_remove("busy");
 	memset(large, 'x', 199999);
 	spawn_request_args(request, 1, (const char *const[]){large});
 	expect_refused(request, -E2BIG, "too large");
@@ -489,13 +332,14 @@ static unsigned long long set_of(const char *output, const char *key)
 }
 
 /* Of the program itself, whose dispositions exec has reset but for these. */
-static unsigned long long ignored_in_a_program(void)
+static unsigned long long ignored_in_a_program(const sigset_t *asked)
 {
 	struct spawn_request *request = program_request("/bin/cat");
 	unsigned long long set;
 	char *output;
 
-	spawn_request_umask(request, 022);
+	if (asked)
+		spawn_request_ignore(request, asked);
 	spawn_request_args(request, 1, (const char *const[]){"/proc/self/status"});
 	output = probe_output(client, request);
 	cr_expect_eq(set_of(output, "SigCgt:\t"), 0);
@@ -504,56 +348,113 @@ static unsigned long long ignored_in_a_program(void)
 	return set;
 }
 
-static void handle(const int *signals, int n, void (*handler)(int))
+Test(exec, program_ignores_the_signals_that_the_request_names_and_no_other)
 {
-	const struct sigaction action = {.sa_handler = handler};
+	static const int signals[] = {SIGHUP, SIGPIPE, SIGCHLD, 34, 64};
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	sigset_t asked;
 
-	for (int i = 0; i < n; i++)
-		sigaction(signals[i], &action, NULL);
+	sigaction(SIGUSR1, &ignore, NULL); /* the caller's own is not looked at */
+	cr_expect_eq(ignored_in_a_program(NULL), 0);
+	sigemptyset(&asked);
+	for (size_t i = 0; i < 5; i++)
+		sigaddset(&asked, signals[i]);
+	cr_expect_eq(ignored_in_a_program(&asked), 1ull << (SIGHUP - 1) | 1ull << (SIGPIPE - 1) |
+							   1ull << (SIGCHLD - 1) | 1ull << 33 |
+							   1ull << 63);
 }
 
-static void none(int sig)
-{
-}
-
-static const int ignored[] = {SIGHUP, SIGPIPE, SIGCHLD, 34, 64};
-static const unsigned long long ignored_set = 1ull << (SIGHUP - 1) | 1ull << (SIGPIPE - 1) |
-					      1ull << (SIGCHLD - 1) | 1ull << 33 | 1ull << 63;
-
-Test(exec, ignored_signals_are_the_callers_and_handled_ones_are_at_their_default)
-{
-	for (int sig = 1; sig <= 64; sig++)
-		handle(&sig, 1, SIG_DFL);
-	cr_expect_eq(ignored_in_a_program(), 0);
-	handle((const int[]){SIGUSR1, SIGTERM}, 2, none);
-	handle(ignored, 5, SIG_IGN);
-	cr_expect_eq(ignored_in_a_program(), ignored_set, "%llx", ignored_in_a_program());
-	handle(ignored, 5, SIG_DFL);
-}
-
-Test(exec, ignored_signals_are_found_without_proc)
+Test(exec, signals_that_cannot_be_ignored_are_refused)
 {
 	struct spawn_request *request = program_request("/bin/true");
 	struct spawn_error err = {0};
+	sigset_t asked;
 
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("none", "/proc", "tmpfs", 0, NULL) < 0)
-		cr_skip_test("cannot hide /proc");
-	for (int sig = 1; sig <= 64; sig++)
-		handle(&sig, 1, SIG_DFL);
-	handle(ignored, 5, SIG_IGN);
-	cr_expect_eq(ignored_in_a_program(), ignored_set);
-	handle(ignored, 5, SIG_DFL);
-	cr_expect_eq(probe_refused(client, request, &err), -ENOENT);
-	cr_expect_str_eq(err.step, "umask");
-	umount("/proc");
+	sigemptyset(&asked);
+	sigaddset(&asked, SIGKILL);
+	spawn_request_ignore(request, &asked);
+	cr_expect_eq(probe_refused(client, request, &err), -EINVAL);
+	cr_expect(strstr(err.message, "SIGKILL"), "%s", err.message);
 }
 
-Test(exec, command_hands_on_what_is_ignored_and_no_more)
+/* What the program writes as a child of fork; free it. */
+static char *forked_output(const char *const *argv)
 {
-	expect_tool("\"$SPAWN\" -- sh -c 'kill -PIPE $$'; echo $?", 0, "141\n", "");
-	expect_tool("trap '' PIPE; \"$SPAWN\" -- sh -c 'kill -PIPE $$'; echo $?", 0, "0\n", "");
-	expect_tool("trap '' HUP; \"$SPAWN\" -- sh -c 'kill -HUP $$'; echo $?", 0, "0\n", "");
+	int out[2], status;
+	char *output;
+	pid_t pid;
+
+	make_pipe(out);
+	pid = fork();
+	if (pid == 0) {
+		dup2(out[1], 1);
+		execv(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	cr_assert_gt(pid, 0);
+	close(out[1]);
+	output = read_to_end(out[0], NULL);
+	close(out[0]);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(status, 0, "%s", argv[0]);
+	return output;
+}
+
+static void expect_as_forked(const char *const *argv)
+{
+	struct spawn_request *request = program_request(argv[0]);
+	char *forked = forked_output(argv), *spawned;
+
+	for (int i = 1; argv[i]; i++)
+		spawn_request_args(request, 1, &argv[i]);
+	spawned = probe_output(client, request);
+	cr_expect_str_eq(spawned, forked, "---- of fork:\n%s---- of spawnd:\n%s", forked, spawned);
+	cr_expect_gt(strlen(spawned), 0);
+	free(spawned);
+	free(forked);
+}
+
+/* The first part of docs/inheritance.md. */
+Test(exec, what_fork_and_exec_would_give_is_the_callers)
+{
+	const struct rlimit files = {300, 400}, size = {1 << 20, 1 << 21}, core = {0, 0};
+	sigset_t set;
+
+	umask(0135);
+	setenv("SPAWND_TEST", "a value", 1);
+	unsetenv("HOME");
+	cr_assert_eq(chdir("/usr/lib"), 0);
+	setrlimit(RLIMIT_NOFILE, &files);
+	setrlimit(RLIMIT_FSIZE, &size);
+	setrlimit(RLIMIT_CORE, &core);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGRTMIN + 3);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	expect_as_forked(ARGV("/usr/bin/env"));
+	expect_as_forked(ARGV("/bin/pwd"));
+	expect_as_forked(ARGV("/bin/cat", "/proc/self/limits"));
+	expect_as_forked(ARGV("/bin/grep", "-E",
+			      "^(Umask|Uid|Gid|Groups|Sig(Blk|Cgt)|Cap|NoNewPrivs|Seccomp)",
+			      "/proc/self/status"));
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	cr_assert_eq(chdir("/"), 0);
+}
+
+Test(exec, terminal_of_the_callers_can_be_read_and_is_not_the_controlling_one)
+{
+	struct spawn_request *request = script_request(
+		"read x; echo \"$x\"; test -t 0 && (: </dev/tty) 2>/dev/null || echo none");
+	int ours = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), theirs;
+
+	cr_assert(ours >= 0 && grantpt(ours) == 0 && unlockpt(ours) == 0);
+	theirs = open(ptsname(ours), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	cr_assert_geq(theirs, 0);
+	cr_assert_eq(write(ours, "typed\n", 6), 6);
+	spawn_request_fd(request, theirs, 0);
+	expect_output(request, "typed\nnone\n");
+	close(theirs);
+	close(ours);
 }
 
 Test(exec, no_fork_is_held_by_seccomp_and_said_so)
@@ -721,13 +622,4 @@ Test(exec, failed_starts_leak_no_leaf_and_no_place)
 	AWAIT((server_status(client, "few", &seen), seen.parked == 1 && seen.launched == 0));
 	cr_assert_eq(seen.n_leaves, 1);
 	AWAIT(census_zombies(server.pid) == 0);
-}
-
-Test(exec, status_names_the_lane)
-{
-	struct tool_end end;
-
-	tool_shell(&server, "\"$SPAWN\" status | grep '^exec '", &end);
-	cr_expect(strstr(end.out, " exec "), "%s", end.out);
-	tool_end_free(&end);
 }

@@ -49,6 +49,7 @@ struct server {
 #define LIMITS(members)			"\"limits\": {" members "}"
 #define TEMPLATE(name, object, members) \
 	"\"" name "\": {\"lane\": \"object\", \"object\": \"" object "\", " members "}"
+#define EXEC(name, members) "\"" name "\": {\"lane\": \"exec\", " members "}"
 #define POOL(size, low)	 "\"pool\": {\"size\": " #size ", \"low\": " #low "}"
 #define LEAVES_MAX(n)	 "\"leaves_max\": " #n
 #define QUEUE_MAX(n)	 "\"queue_max\": " #n

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -79,6 +80,23 @@ void tool_run(const struct server *s, const char *const *argv, struct tool_end *
 void tool_shell(const struct server *s, const char *script, struct tool_end *ret)
 {
 	tool_run(s, ARGV("/bin/sh", "-c", script), ret);
+}
+
+bool tool_blocks(pid_t pid, int sig)
+{
+	char path[64], line[256];
+	unsigned long long set = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	cr_assert_not_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "SigBlk: %llx", &set) == 1)
+			break;
+	}
+	fclose(f);
+	return set >> (sig - 1) & 1;
 }
 
 void tool_end_free(struct tool_end *end)

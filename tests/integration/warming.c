@@ -169,3 +169,13 @@ Test(warming, requests_that_wait_for_a_warming_template_are_all_served)
 	server_status(client, "cold", &seen);
 	cr_assert_str_eq(seen.state, "warm");
 }
+
+/* Its own child beside the stranger is not handed out either. */
+Test(warming, host_that_offers_a_stranger_among_its_leaves_is_ended_and_told)
+{
+	struct template_state_seen seen;
+
+	start(CONFIG(PROBE "," TEMPLATE("bad", "offers_stranger.so", COLD)));
+	expect_refusal("is not its child", &seen);
+	cr_assert_eq(seen.hits + seen.misses, 0);
+}

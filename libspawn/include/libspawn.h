@@ -72,8 +72,8 @@ int spawn_client_open(struct spawn_client **ret, const char *socket_path, struct
  * by the end of this process. */
 void spawn_client_close(struct spawn_client *client);
 
-/* Pollable: readable when spawn_client_dispatch() has work. Changes at a reconnect: ask again after
- * each dispatch. -1 while not connected. */
+/* Pollable: readable when spawn_client_dispatch() has work. Changes at a reconnect, and with the first
+ * request for a private host: ask again after each dispatch and submit. -1 while not connected. */
 int spawn_client_fd(const struct spawn_client *client);
 /*
  * Handles what the server sent, without blocking: completions of spawn_submit() are called from

@@ -381,9 +381,12 @@ static int open_as(struct connection *c, const struct identity *as, struct spawn
 
 		if (r < 0 || !as || identity_equal(as, &c->host.as))
 			return r;
-		/* What cannot be compared is good for one request, of the thread that started it.
+		/*
+		 * Started by this thread for this request, it is what the thread is now: what
+		 * cannot be compared, or was changed from outside meanwhile, shall not start hosts
+		 * for ever.
 		 */
-		if (!as->known && c->losses == fresh && c->host.as.thread == as->thread)
+		if (c->losses == fresh && c->host.as.thread == as->thread)
 			return 0;
 		if (c->calls.first) {
 			connection_turn(c, c, 0);
@@ -481,8 +484,9 @@ static void greet(struct connection *c)
 	struct frame f;
 	int r;
 
-	/* Without one every RELEASE is a message. */
-	tally_create(&c->tally, &tally);
+	/* Without one every RELEASE is a message; a private host has no records. */
+	if (!c->is_private)
+		tally_create(&c->tally, &tally);
 	c->tally_written = 0;
 	c->hello_id = call_number(c);
 	c->hello_deadline = clock_now() + HELLO_TIMEOUT_MS * NS_PER_MS;

@@ -17,7 +17,7 @@
 
 struct identity {
 	bool known;   /* all of it could be looked at */
-	pid_t thread; /* for when it could not */
+	pid_t thread; /* who looked */
 	/* Of /proc/thread-self/status: ids, groups, capabilities, no_new_privs, filters, CPUs,
 	 * memory nodes. */
 	uint64_t status;

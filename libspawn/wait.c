@@ -62,9 +62,9 @@ static int wait_alone(struct connection *c, struct spawn_proc *p, uint64_t deadl
 	connection_lock(c);
 	if (p->finished)
 		return 0;
+	finish(c, p, &record, known);
 	if (p->listed)
 		proc_orphan(c, p);
-	finish(c, p, &record, known);
 	return 0;
 }
 

@@ -38,10 +38,10 @@ _Noreturn static void die_at(int body, unsigned step, int code)
 }
 
 /*
- * body_apply() lowers. An application that may raise its hard limits, and did after this host was
- * started, has children with those; the kernel refuses it to any other.
+ * body_apply() only lowers. An application that may raise its hard limits, and did after this host
+ * was started, has children with those; the kernel refuses it to any other.
  */
-static void raise_limits(const struct private_host *h, const struct body *b)
+static void raise_limits(struct rlimit *have, const struct body *b)
 {
 	struct record r;
 
@@ -52,8 +52,9 @@ static void raise_limits(const struct private_host *h, const struct body *b)
 		if (resource >= RLIM_NLIMITS)
 			continue;
 		want = (struct rlimit){get_u64(r.data + 4), get_u64(r.data + 12)};
-		if (want.rlim_max > h->limits[resource].rlim_max && want.rlim_cur <= want.rlim_max)
-			setrlimit((__rlimit_resource_t)resource, &want);
+		if (want.rlim_max > have[resource].rlim_max && want.rlim_cur <= want.rlim_max &&
+		    setrlimit((__rlimit_resource_t)resource, &want) == 0)
+			have[resource] = want;
 	}
 }
 
@@ -90,19 +91,19 @@ static void say_ready(const struct private_child *c)
 		_exit(127);
 }
 
-_Noreturn void private_child_run(const struct private_host *h, struct private_child *c)
+_Noreturn void private_child_run(struct private_host *h, struct private_child *c)
 {
-	static BODY_ALIGNED struct body body; /* too large for a stack that may have been limited */
+	BODY_ALIGNED static struct body body; /* too large for a stack that may be limited */
 	struct body_error failed;
 	int r;
 
 	/* With a copy of it here the application would not see the end of a host that dies now. */
 	close(PRIVATE_CHANNEL_FD);
-	body.kept_fd = -1;
 	if (body_receive(c->body, &body, &failed) < 0)
 		die(c->body, &failed);
-	raise_limits(h, &body);
-	if (body_apply(&body, NULL, &c->body, &failed) < 0)
+	raise_limits(h->limits, &body);
+	body.kept_fd = -1;
+	if (body_apply(&body, h->limits, &c->body, &failed) < 0)
 		die(c->body, &failed);
 	if (c->nofork != NOFORK_OFF) {
 		r = nofork_install(c->nofork);

@@ -28,6 +28,6 @@ struct private_child {
 };
 
 /* child.c: in the copy, to the end: the program, or _exit(127). */
-_Noreturn void private_child_run(const struct private_host *h, struct private_child *c);
+_Noreturn void private_child_run(struct private_host *h, struct private_child *c);
 
 #endif

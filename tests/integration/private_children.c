@@ -127,6 +127,73 @@ static void sigchld_ignored(void)
 	CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD, "something is left");
 }
 
+static void reap_all(int sig)
+{
+	int saved = errno;
+
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	errno = saved;
+}
+
+/* As many an application has it. */
+static void handler_that_reaps_all_is_no_harm(void)
+{
+	struct spawn_request *missing = spawn_request_new(NULL);
+	struct sigaction reap = {.sa_handler = reap_all, .sa_flags = SA_RESTART};
+	struct spawn_client *client;
+	int known = 0;
+
+	CHECK(sigaction(SIGCHLD, &reap, NULL) == 0, "sigaction");
+	spawn_request_program(missing, "/nonexistent");
+	client = own_client();
+	for (int i = 0; i < 200; i++) {
+		struct spawn_proc *proc;
+		struct spawn_exit *end;
+		struct spawn_error err;
+		int r;
+
+		if (i % 10 == 9) {
+			r = spawn_process(client, missing, &proc, &err);
+			CHECK(r == -ENOENT && strcmp(err.step, "exec") == 0, "%d %s", r,
+			      err.message);
+		}
+		if (i % 50 == 49) {
+			pid_t host = host_of(getpid());
+
+			CHECK(host > 0 && kill(host, SIGKILL) == 0, "no host");
+		}
+		proc = start(client, probe("exit", "3", NULL));
+		r = spawn_proc_wait(proc, -1, &end);
+		CHECK(r == 0, "wait: %d", r);
+		CHECK(spawn_exit_status(end) == (spawn_exit_known(end) ? 3 : -1), "status %d",
+		      spawn_exit_status(end));
+		known += spawn_exit_known(end);
+		spawn_exit_free(end);
+		spawn_proc_free(proc);
+	}
+	spawn_request_free(missing);
+	spawn_client_close(client);
+	CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD, "something is left (%d known)", known);
+}
+
+static void program_by_descriptor(void)
+{
+	int fd = open(getenv("PRIVATE_PROBE"), O_PATH | O_CLOEXEC);
+	struct spawn_request *request = spawn_request_new(NULL);
+	struct spawn_client *client = own_client();
+	char *text;
+
+	CHECK(fd >= 0, "%s", getenv("PRIVATE_PROBE"));
+	spawn_request_program_fd(request, fd);
+	spawn_request_args(request, 1, (const char *const[]){"attributes"});
+	text = output_of(client, request);
+	CHECK(strstr(text, "\nfd 2 ") && !strstr(text, "\nfd 3 "), "%s", text);
+	free(text);
+	close(fd);
+	spawn_client_close(client);
+}
+
 static void terminal_is_the_callers(void)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
@@ -619,6 +686,8 @@ const struct scenario children_scenarios[] = {
 	{"freed_proc_is_left_to_waitpid", freed_proc_is_left_to_waitpid},
 	{"sigchld_arrives", sigchld_arrives},
 	{"sigchld_ignored", sigchld_ignored},
+	{"handler_that_reaps_all_is_no_harm", handler_that_reaps_all_is_no_harm},
+	{"program_by_descriptor", program_by_descriptor},
 	{"terminal_is_the_callers", terminal_is_the_callers},
 	{"attributes_as_fork_and_exec", attributes_as_fork_and_exec},
 	{"descriptors_are_those_asked_for", descriptors_are_those_asked_for},

@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define LATELY_MS 100
+
 struct spawn_proc *proc_new(struct connection *c)
 {
 	struct spawn_proc *p = calloc(1, sizeof(*p));
@@ -162,6 +164,15 @@ void proc_orphan(struct connection *c, struct spawn_proc *p)
 	leave(c, p, PROC_ORPHAN);
 }
 
+/*
+ * A broker that died while it looked looks like one that looks; only a message finds it out. That
+ * of an end of long ago would go by message anyway.
+ */
+static bool ended_lately(const struct spawn_proc *p)
+{
+	return p->known && clock_now() - p->record.ended_ns < LATELY_MS * NS_PER_MS;
+}
+
 /* Written down, or sent, or both. */
 static int tell_released(struct connection *c, struct spawn_proc *p)
 {
@@ -170,7 +181,7 @@ static int tell_released(struct connection *c, struct spawn_proc *p)
 	struct frame f;
 	int r;
 
-	if (c->tally)
+	if (c->tally && ended_lately(p))
 		put = tally_put(c->tally, &c->tally_written, p->serial);
 	p->tallied = put != TALLY_FULL;
 	p->tallied_at = c->tally_written;

@@ -268,10 +268,19 @@ void waiting_free(struct waiting *w);
 /* launch.c: hands a parked leaf to a request; -EAGAIN when the host has none that lives. */
 int launch(struct host *h, const struct waiting *w, bool hit);
 
+/* parked.c */
+void host_offered(struct broker *b, const struct message *m, struct fds *fds);
+/* The one that has waited longest, or NULL. */
+struct parked *host_take_parked(struct host *h);
+void parked_free(struct parked *p);
+void host_drop_parked(struct host *h);
+/* It is over. */
+void host_drop_parked_leaf(struct host *h, uint64_t serial);
+
 /* host.c */
+struct host *host_find(struct broker *b, uint64_t id);
 void host_up(struct broker *b, const struct message *m, struct fds *fds);
 void host_down(struct broker *b, const struct message *m);
-void host_offered(struct broker *b, const struct message *m, struct fds *fds);
 void host_send(struct host *h, struct frame *f, int borrowed_fd);
 /* The first `waited_for` are to be offered as soon as each is there. */
 void host_fork(struct host *h, uint32_t count, uint32_t waited_for);
@@ -284,8 +293,6 @@ void host_send_reaps(struct host *h);
 void host_retire(struct host *h);
 /* True while a host of that user has not listed its leaves to this broker. */
 bool host_lists_pending(const struct broker *b, uid_t uid);
-struct parked *host_take_parked(struct host *h);
-void parked_free(struct parked *p);
 /* Frees it if it is dead and has no leaf. */
 void host_maybe_free(struct host *h);
 

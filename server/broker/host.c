@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One life of a template, as the broker sees it: its parked leaves, and the channel to its parent.
- */
+/* One life of a template, as the broker sees it, and the channel to its leaves' parent. */
 #include "base/fd.h"
 #include "base/log.h"
 #include "broker/broker.h"
@@ -18,42 +17,12 @@
 #define FORK_BATCH 8
 #define UNSENT_MAX 65536 /* a host that is behind by more does not read at all */
 
-static struct host *find(struct broker *b, uint64_t id)
+struct host *host_find(struct broker *b, uint64_t id)
 {
 	for (struct host *h = b->hosts; h; h = h->next)
 		if (h->id == id)
 			return h;
 	return NULL;
-}
-
-void parked_free(struct parked *p)
-{
-	if (!p)
-		return;
-	fd_close(p->control); /* a leaf that was not launched leaves at this */
-	fd_close(p->pidfd);
-	free(p);
-}
-
-struct parked *host_take_parked(struct host *h)
-{
-	struct parked *p = h->parked;
-
-	if (!p)
-		return NULL;
-	h->parked = p->next;
-	if (!h->parked)
-		h->parked_end = &h->parked;
-	h->n_parked--;
-	return p;
-}
-
-static void drop_parked(struct host *h)
-{
-	struct parked *p;
-
-	while ((p = host_take_parked(h)))
-		parked_free(p);
 }
 
 static void close_channel(struct host *h)
@@ -90,7 +59,7 @@ void host_maybe_free(struct host *h)
 	*p = h->next;
 	host_send_reaps(h);
 	detach(h);
-	drop_parked(h);
+	host_drop_parked(h);
 	close_channel(h);
 	free(h->owners);
 	free(h);
@@ -106,7 +75,7 @@ static void listen_for(struct host *h)
 void host_retire(struct host *h)
 {
 	detach(h);
-	drop_parked(h);
+	host_drop_parked(h);
 	keeper_retire(h->broker, h);
 }
 
@@ -300,22 +269,6 @@ static void handle_listed(struct host *h, const struct message *m)
 	pool_turn(p);
 }
 
-static void drop_dead_parked(struct host *h, uint64_t serial)
-{
-	for (struct parked **p = &h->parked; *p; p = &(*p)->next) {
-		struct parked *dead = *p;
-
-		if (dead->serial != serial)
-			continue;
-		*p = dead->next;
-		if (!*p)
-			h->parked_end = p;
-		h->n_parked--;
-		parked_free(dead);
-		return;
-	}
-}
-
 static void handle_exit(struct host *h, const struct message *m)
 {
 	uint64_t serial = message_u64(m, REC_SERIAL);
@@ -329,7 +282,7 @@ static void handle_exit(struct host *h, const struct message *m)
 	if (!launched)
 		host_reap(h, serial);
 	if (!e) {
-		drop_dead_parked(h, serial);
+		host_drop_parked_leaf(h, serial);
 		if (h->pool)
 			pool_turn(h->pool);
 		return;
@@ -447,7 +400,7 @@ static void readable(uv_poll_t *poll, int status, int events)
 		handle(h, &m, &fds);
 		fds_close(&fds);
 		/* The message may have ended the last reason to keep the host. */
-		if (find(b, id) != h)
+		if (host_find(b, id) != h)
 			return;
 	}
 }
@@ -525,12 +478,12 @@ static void mark_dead(struct host *h)
 	h->dead = true;
 	h->warm = false;
 	detach(h);
-	drop_parked(h);
+	host_drop_parked(h);
 }
 
 void host_up(struct broker *b, const struct message *m, struct fds *fds)
 {
-	struct host *h = find(b, message_u64(m, REC_HOST));
+	struct host *h = host_find(b, message_u64(m, REC_HOST));
 	int fd = fds_take(fds, 0);
 
 	if (h) {
@@ -553,59 +506,12 @@ void host_up(struct broker *b, const struct message *m, struct fds *fds)
 	attach(h, m);
 }
 
-/* Takes the two descriptors that came with it, if they did. */
-static void park(struct host *h, uint64_t serial, pid_t pid, int control, int pidfd)
-{
-	const struct config_template *t = pool_template(h->pool);
-	struct parked *p = NULL;
-
-	/* Those for whom it was forked may have gone; nor is it kept then. */
-	if (control >= 0 && pidfd >= 0 && (!t || h->n_parked < t->pool_size + h->pool->n_waiting))
-		p = calloc(1, sizeof(*p));
-	if (!p) {
-		fd_close(control); /* it leaves */
-		fd_close(pidfd);
-		return;
-	}
-	*p = (struct parked){.serial = serial, .pid = pid, .control = control, .pidfd = pidfd};
-	*h->parked_end = p;
-	h->parked_end = &p->next;
-	h->n_parked++;
-}
-
-void host_offered(struct broker *b, const struct message *m, struct fds *fds)
-{
-	struct host *h = find(b, message_u64(m, REC_HOST));
-	uint32_t count = message_u32(m, REC_COUNT);
-	uint64_t serial = 0;
-	struct record r;
-	size_t n = 0;
-
-	if (!h)
-		return;
-	h->forking -= count < h->forking ? count : h->forking;
-	h->offered += count;
-	if (!h->pool || h->dead || b->draining)
-		return; /* their descriptors are closed: they leave */
-	h->pool->fruitless = 0;
-	message_for_each (m, cursor, &r) {
-		if (r.type == REC_SERIAL) {
-			serial = get_u64(r.data);
-		} else if (r.type == REC_PID) {
-			park(h, serial, (pid_t)get_u32(r.data), fds_take(fds, n),
-			     fds_take(fds, n + 1));
-			n += 2;
-		}
-	}
-	pool_turn(h->pool);
-}
-
 /* How many hosts in a row may die at work without having offered a leaf. */
 #define FRUITLESS_MAX 3
 
 void host_down(struct broker *b, const struct message *m)
 {
-	struct host *h = find(b, message_u64(m, REC_HOST));
+	struct host *h = host_find(b, message_u64(m, REC_HOST));
 	struct pool *p = h ? h->pool : NULL;
 	uint64_t retry_ms = message_u64(m, REC_RETRY);
 	char reason[1025];

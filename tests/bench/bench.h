@@ -17,13 +17,14 @@ struct bench {
 	const char *templates; /* the directory of the bench's own templates and programs */
 	const char *directory; /* for sockets and configurations; removed by who made it */
 	bool quick;
+	bool smoke;	   /* does it work? little of everything; no figures */
 	unsigned rounds;   /* 0: as each question likes */
-	unsigned pause_ms; /* of quiet in front of each sample, for all ways alike */
+	unsigned pause_ms; /* of quiet in front of each single start, for all ways alike */
 	uint64_t seed;
 	struct report *report;
 };
 
-/* Two templates: what a start costs alone, and a warm one. */
+/* Two programs, and templates of the same source: what a start costs alone, and a warm one. */
 enum work { WORK_TINY, WORK_WORDS, WORKS };
 const char *work_name(enum work w);
 /* Into a static buffer of each work's own. */
@@ -37,7 +38,17 @@ void question_blocked(const struct bench *b); /* the caller, by its size */
 /* Not a question: so many starts for tests/bench/trace to count the system calls of. */
 void load(const struct bench *b, unsigned n);
 
+/* As each question does it, unless told otherwise. */
+unsigned bench_rounds(const struct bench *b, unsigned rounds, unsigned quick);
+
 void machine_describe(const struct bench *b);
+
+/*
+ * In front of a single start: longer where the one before it, of whatever way, took a leaf of a
+ * pool. That is refilled after 20 ms without another (server/broker/pool.c), and the start that is
+ * measured next shall not be beside it.
+ */
+unsigned pause_behind(const struct bench *b, bool served);
 
 /* Sleeps; measurements pause, tests do not. */
 void pause_for(unsigned ms);

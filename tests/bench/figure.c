@@ -2,8 +2,8 @@
 #include "figure.h"
 
 #include <err.h>
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define RESAMPLES 2000
 
@@ -46,6 +46,7 @@ void figure_add(struct figure *f, double v)
 			err(1, "memory");
 	}
 	f->v[f->n++] = v;
+	f->sorted = false;
 }
 
 void figure_done(struct figure *f)
@@ -68,48 +69,90 @@ static size_t rank_of(size_t n, unsigned percent)
 	return rank ? rank : 1;
 }
 
+static void sort(struct figure *f)
+{
+	if (!f->sorted)
+		qsort(f->v, f->n, sizeof(*f->v), compare);
+	f->sorted = true;
+}
+
 double figure_percentile(struct figure *f, unsigned percent)
 {
 	if (f->n == 0)
 		return 0;
-	qsort(f->v, f->n, sizeof(*f->v), compare);
+	sort(f);
 	return f->v[rank_of(f->n, percent) - 1];
 }
 
-/* The percentile of as many values drawn with replacement from the sorted ones. */
-static double resample(const struct figure *f, unsigned *drawn, unsigned percent)
+/* Above 0 and below 1. */
+static double uniform(void)
 {
-	size_t rank = rank_of(f->n, percent), seen = 0, i;
-
-	memset(drawn, 0, f->n * sizeof(*drawn));
-	for (i = 0; i < f->n; i++)
-		drawn[random_below(f->n)]++;
-	for (i = 0; i + 1 < f->n && seen + drawn[i] < rank; i++)
-		seen += drawn[i];
-	return f->v[i];
+	return ((double)(next() >> 11) + 0.5) / 9007199254740992.0;
 }
 
-struct ratio figure_ratio(struct figure *a, struct figure *b, unsigned percent)
+static double normal(void)
 {
-	size_t n = a->n > b->n ? a->n : b->n;
-	static double drawn_ratios[RESAMPLES];
-	struct ratio r = {0};
-	unsigned *drawn;
+	return sqrt(-2 * log(uniform())) * cos(2 * M_PI * uniform());
+}
+
+/* Of a shape of at least 1: Marsaglia and Tsang, 2000. */
+static double gamma_of(double shape)
+{
+	double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
+
+	for (;;) {
+		double x = normal(), v = 1 + c * x;
+
+		v = v * v * v;
+		if (v > 0 && log(uniform()) < x * x / 2 + d - d * v + d * log(v))
+			return d * v;
+	}
+}
+
+/*
+ * The percentile of as many values drawn with replacement from the sorted ones. The k-th smallest
+ * of n uniform numbers is distributed as Beta(k, n - k + 1): that is drawn rather than all n.
+ */
+static double resample(const struct figure *f, unsigned percent)
+{
+	size_t rank = rank_of(f->n, percent), i;
+	double x = gamma_of((double)rank), y = gamma_of((double)(f->n - rank + 1));
+
+	i = (size_t)((double)f->n * x / (x + y));
+	return f->v[i < f->n ? i : f->n - 1];
+}
+
+static struct estimate interval(double value, double drawn[RESAMPLES])
+{
+	qsort(drawn, RESAMPLES, sizeof(*drawn), compare);
+	return (struct estimate){value, drawn[RESAMPLES / 40],
+				 drawn[RESAMPLES - 1 - RESAMPLES / 40]};
+}
+
+struct estimate figure_estimate(struct figure *f, unsigned percent)
+{
+	static double drawn[RESAMPLES];
+
+	if (f->n == 0)
+		return (struct estimate){0};
+	sort(f);
+	for (size_t i = 0; i < RESAMPLES; i++)
+		drawn[i] = resample(f, percent);
+	return interval(figure_percentile(f, percent), drawn);
+}
+
+struct estimate figure_ratio(struct figure *a, struct figure *b, unsigned percent)
+{
+	static double drawn[RESAMPLES];
 
 	if (a->n == 0 || b->n == 0)
-		return r;
-	r.value = figure_percentile(a, percent) / figure_percentile(b, percent);
-	drawn = calloc(n, sizeof(*drawn));
-	if (!drawn)
-		err(1, "memory");
+		return (struct estimate){0};
+	sort(a);
+	sort(b);
 	for (size_t i = 0; i < RESAMPLES; i++) {
-		double x = resample(a, drawn, percent), y = resample(b, drawn, percent);
+		double x = resample(a, percent), y = resample(b, percent);
 
-		drawn_ratios[i] = x / y;
+		drawn[i] = x / y;
 	}
-	free(drawn);
-	qsort(drawn_ratios, RESAMPLES, sizeof(double), compare);
-	r.low = drawn_ratios[RESAMPLES / 40];
-	r.high = drawn_ratios[RESAMPLES - 1 - RESAMPLES / 40];
-	return r;
+	return interval(figure_percentile(a, percent) / figure_percentile(b, percent), drawn);
 }

@@ -52,7 +52,7 @@ static void start_one(struct starter *s, struct used *used)
 	struct spawn_exit *end;
 	struct spawn_error why;
 
-	if (spawn_process(s->client, s->request, &proc, &why) < 0)
+	if (spawn_process(s->client, s->leaf, &proc, &why) < 0)
 		errx(1, "spawn_process: %s", why.message);
 	if (spawn_proc_wait(proc, -1, &end) < 0)
 		errx(1, "spawn_proc_wait failed");
@@ -84,22 +84,21 @@ static void say(const char *name, pid_t pid, struct counts before, unsigned n)
 
 void load(const struct bench *b, unsigned n)
 {
-	static const struct pool_sizes pools[WORKS] = {[WORK_TINY] = {32, 16}};
+	static const struct pool_sizes pools[TEMPLATES] = {[TEMPLATE_TINY] = {32, 16}};
 	struct counts before[PROCESSES_MAX], self;
-	struct server_process p[PROCESSES_MAX];
+	struct process p[PROCESSES_MAX];
 	struct used unused = {0}, leaves = {0};
 	struct server server;
 	struct starter s;
 	size_t n_p;
 
 	server_start(&server, b, pools, NULL);
-	starter_open(&s, b, WORK_TINY, server.socket);
-	spawn_request_free(s.request);
-	s.request = spawn_request_new(work_name(WORK_TINY));
+	starter_open(&s, b, TEMPLATE_TINY, server.socket, false);
+	starter_prepare(&s, WAY_PROCESS);
 	for (unsigned i = 0; i < 64; i++)
 		start_one(&s, &unused);
 	server_settle(&server);
-	n_p = server_processes(&server, p);
+	n_p = processes_of(server.pid, p);
 	printf("client %d\n", (int)getpid());
 	for (size_t i = 0; i < n_p; i++)
 		printf("%s %d\n", p[i].name, (int)p[i].pid);

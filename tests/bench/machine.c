@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <gnu/libc-version.h>
 #include <libspawn.h>
+#include <link.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,54 +50,95 @@ static void libraries_of(const char *program, char *ret, size_t size)
 		;
 }
 
+/* It names a loader. */
+static bool is_dynamic(const char *program)
+{
+	FILE *f = fopen(program, "re");
+	bool dynamic = false;
+	ElfW(Ehdr) head;
+	ElfW(Phdr) part;
+
+	if (!f || fread(&head, sizeof(head), 1, f) != 1 ||
+	    fseek(f, (long)head.e_phoff, SEEK_SET) < 0)
+		err(1, "%s", program);
+	for (int i = 0; i < head.e_phnum && fread(&part, sizeof(part), 1, f) == 1; i++)
+		dynamic |= part.p_type == PT_INTERP;
+	fclose(f);
+	return dynamic;
+}
+
 static void describe_program(const struct bench *b, const char *name, const char *path)
 {
 	const char *base = strrchr(path, '/');
-	char libraries[512];
+	char libraries[512] = "static";
 
-	libraries_of(path, libraries, sizeof(libraries));
+	if (is_dynamic(path))
+		libraries_of(path, libraries, sizeof(libraries));
 	report_fact(b->report, name, "%s: %s", base ? base + 1 : path, libraries);
+}
+
+/* A program that lies where spawnd does. */
+static void describe_beside(const struct bench *b, const char *name, const char *program)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%.*s/%s", (int)(strrchr(b->spawnd, '/') - b->spawnd),
+		 b->spawnd, program);
+	describe_program(b, name, path);
+}
+
+static void read_line(const char *path, char *ret, size_t size)
+{
+	FILE *f = fopen(path, "re");
+
+	snprintf(ret, size, "not to be seen here");
+	if (f && fgets(ret, (int)size, f))
+		ret[strcspn(ret, "\n")] = '\0';
+	if (f)
+		fclose(f);
 }
 
 static void describe_cpu(const struct bench *b)
 {
 	FILE *f = fopen("/proc/cpuinfo", "re");
-	char line[512], *model = NULL;
+	char line[4096], model[256] = "unknown";
+	bool virtual = false;
 
-	while (f && fgets(line, sizeof(line), f))
-		if (strncmp(line, "model name", 10) == 0 && (model = strchr(line, ':')))
-			break;
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "model name : %255[^\n]", model) != 1 &&
+		    strncmp(line, "flags", 5) == 0)
+			virtual = strstr(line, " hypervisor");
+	}
 	if (f)
 		fclose(f);
-	report_fact(b->report, "cpu", "%ld × %.*s", sysconf(_SC_NPROCESSORS_ONLN),
-		    model ? (int)strcspn(model + 2, "\n") : 7, model ? model + 2 : "unknown");
+	report_fact(b->report, "cpu", "%ld × %s%s", sysconf(_SC_NPROCESSORS_ONLN), model,
+		    virtual ? " (a virtual machine)" : "");
 }
 
 void machine_describe(const struct bench *b)
 {
-	char host[4096], load[128] = "";
+	char text[256];
 	struct utsname u;
-	FILE *f = fopen("/proc/loadavg", "re");
 
 	uname(&u);
-	if (f && fgets(load, sizeof(load), f))
-		load[strcspn(load, "\n")] = '\0';
-	if (f)
-		fclose(f);
 	puts("spawnd's bench");
 	report_fact(b->report, "kernel", "%s %s %s", u.sysname, u.release, u.machine);
 	describe_cpu(b);
 	report_fact(b->report, "memory", "%ld MiB",
 		    sysconf(_SC_PHYS_PAGES) / 256 * (sysconf(_SC_PAGESIZE) / 4096));
+	read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", text, sizeof(text));
+	report_fact(b->report, "governor", "%s", text);
+	read_line("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text));
+	report_fact(b->report, "huge pages", "%s (the touched memory has none)", text);
 	report_fact(b->report, "libc", "glibc %s", gnu_get_libc_version());
 	report_fact(b->report, "libspawn", "%s", spawn_version());
-	report_fact(b->report, "load", "%s (when the run began)", load);
-	report_fact(b->report, "pause", "%u ms of quiet in front of each single start",
-		    b->pause_ms);
-	report_fact(b->report, "seed", "%llu", (unsigned long long)b->seed);
+	report_fact(b->report, "pause",
+		    "%u ms of quiet in front of each single start, %u behind one from a pool",
+		    b->pause_ms, pause_behind(b, true));
+	report_fact(b->report, "pinned", "nothing, but for the stalls of a second thread");
 	for (int w = 0; w < WORKS; w++)
 		describe_program(b, work_name((enum work)w), work_cold(b, (enum work)w));
-	snprintf(host, sizeof(host), "%.*s/spawn-host", (int)(strrchr(b->spawnd, '/') - b->spawnd),
-		 b->spawnd);
-	describe_program(b, "leaves", host);
+	describe_beside(b, "leaves", "spawn-host");
+	describe_beside(b, "exec", "spawn-host-exec");
+	describe_beside(b, "own exec", "spawn-private");
 }

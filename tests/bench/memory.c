@@ -15,10 +15,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LEAVES_MIN 8
-#define LEAVES	   500 /* from the smallest pool to the largest */
-#define POINTS	   5
-#define ROUNDS	   3
+#define LEAVES_MIN   8
+#define LEAVES	     500 /* from the smallest pool to the largest */
+#define POINTS	     5
+#define LEAVES_SMOKE 8
+#define ROUNDS	     3
+#define PARKED_KIB   128 /* at most, of the smallest template */
+
+/* Those whose leaves are weighed. */
+static const enum template templates[] = {TEMPLATE_TINY, TEMPLATE_WORDS, TEMPLATE_EXEC};
+#define N_TEMPLATES (sizeof(templates) / sizeof(templates[0]))
 
 struct cgroup {
 	char directory[512]; /* empty: none */
@@ -65,7 +71,7 @@ static bool try_cgroup(struct cgroup *c, const char *parent, bool v2)
 }
 
 /* Below our own, else at the top, where a v1 hierarchy does not show ours. */
-static bool cgroup_open(struct cgroup *c)
+static void cgroup_open(struct cgroup *c)
 {
 	char own[480];
 	bool v2 = false;
@@ -73,9 +79,8 @@ static bool cgroup_open(struct cgroup *c)
 	if (find_own(own, sizeof(own), &v2) &&
 	    (try_cgroup(c, own, v2) ||
 	     try_cgroup(c, v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory", v2)))
-		return true;
+		return;
 	c->directory[0] = '\0';
-	return false;
 }
 
 static void cgroup_close(struct cgroup *c)
@@ -117,15 +122,15 @@ struct point {
 	double leaves, cgroup_kib, machine_kib;
 };
 
-static struct point measure(const struct bench *b, const struct cgroup *c, enum work work,
+static struct point measure(const struct bench *b, const struct cgroup *c, enum template t,
 			    unsigned leaves)
 {
-	struct pool_sizes pools[WORKS] = {{0}};
+	struct pool_sizes pools[TEMPLATES] = {{0}};
 	struct server server;
 	struct point p = {.leaves = leaves};
 	double before = machine_kib();
 
-	pools[work] = (struct pool_sizes){leaves, 4};
+	pools[t] = (struct pool_sizes){leaves, 4};
 	server_start(&server, b, pools, c->directory[0] ? c->procs : NULL);
 	if (c->directory[0])
 		p.cgroup_kib = cgroup_kib(c);
@@ -149,46 +154,74 @@ static double slope(const struct point *p, size_t n, bool machine)
 	return (m * sxy - sx * sy) / (m * sxx - sx * sx);
 }
 
+/* Servers of all sizes, each a point; adds the two slopes. */
+static void weigh(const struct bench *b, const struct cgroup *c, enum template t, FILE *data,
+		  struct figure *in_cgroup, struct figure *of_machine)
+{
+	unsigned leaves = b->smoke ? LEAVES_SMOKE : LEAVES;
+	struct point points[POINTS];
+
+	for (unsigned i = 0; i < POINTS; i++) {
+		points[i] = measure(b, c, t, LEAVES_MIN + leaves * i / (POINTS - 1));
+		if (data)
+			fprintf(data, "%s\t%g\t%g\t%g\n", template_name(t), points[i].leaves,
+				points[i].cgroup_kib, points[i].machine_kib);
+	}
+	if (c->directory[0])
+		figure_add(in_cgroup, slope(points, POINTS, false));
+	figure_add(of_machine, slope(points, POINTS, true));
+}
+
+static void report(struct report *r, struct figure in_cgroup[N_TEMPLATES],
+		   struct figure of_machine[N_TEMPLATES])
+{
+	bool has_cgroup = in_cgroup[0].n > 0;
+	struct estimate weight = figure_estimate(has_cgroup ? &in_cgroup[0] : &of_machine[0], 50);
+
+	report_table(r, "memory", "a parked leaf: slope of the server's memory over 500 leaves",
+		     "KiB");
+	for (size_t i = 0; i < N_TEMPLATES; i++) {
+		if (has_cgroup)
+			report_row(r, template_name(templates[i]), "memory cgroup of the server",
+				   "all that is charged", &in_cgroup[i]);
+		report_row(r, template_name(templates[i]), "/proc/meminfo",
+			   "slab, page tables, stacks, anon", &of_machine[i]);
+	}
+	report_note(r, "each of n: a line through %d servers of different pools", POINTS);
+	if (!has_cgroup)
+		report_note(r, "no memory cgroup can be made here: /proc/meminfo is of the whole "
+			       "machine");
+	/* A slope that falls is the rest of the machine: no weight of a leaf. */
+	if (weight.value <= 0)
+		weight = (struct estimate){0};
+	report_claim(r, AT_MOST, PARKED_KIB, "KiB", weight, "a parked leaf of %s, by %s",
+		     template_name(templates[0]), has_cgroup ? "memory cgroup" : "/proc/meminfo");
+	report_table_end(r);
+}
+
 void question_memory(const struct bench *b)
 {
-	unsigned rounds = b->rounds && b->rounds < ROUNDS ? b->rounds : b->quick ? 1 : ROUNDS;
-	struct figure in_cgroup[WORKS] = {{0}}, of_machine[WORKS] = {{0}};
+	unsigned rounds = bench_rounds(b, ROUNDS, 1);
+	struct figure in_cgroup[N_TEMPLATES] = {{0}}, of_machine[N_TEMPLATES] = {{0}};
 	FILE *data = report_data(b->report, "memory-points.tsv");
+	size_t order[N_TEMPLATES];
 	struct cgroup c;
-	bool has_cgroup = cgroup_open(&c);
 
-	for (unsigned round = 0; round < rounds; round++)
-		for (int w = 0; w < WORKS; w++) {
-			struct point points[POINTS];
-
-			for (unsigned i = 0; i < POINTS; i++) {
-				points[i] = measure(b, &c, (enum work)w,
-						    LEAVES_MIN + LEAVES * i / (POINTS - 1));
-				if (data)
-					fprintf(data, "%s\t%g\t%g\t%g\n", work_name((enum work)w),
-						points[i].leaves, points[i].cgroup_kib,
-						points[i].machine_kib);
-			}
-			if (has_cgroup)
-				figure_add(&in_cgroup[w], slope(points, POINTS, false));
-			figure_add(&of_machine[w], slope(points, POINTS, true));
-		}
+	cgroup_open(&c);
+	for (size_t i = 0; i < N_TEMPLATES; i++)
+		order[i] = i;
+	for (unsigned round = 0; round < rounds && round < ROUNDS; round++) {
+		shuffle(order, N_TEMPLATES);
+		for (size_t i = 0; i < N_TEMPLATES; i++)
+			weigh(b, &c, templates[order[i]], data, &in_cgroup[order[i]],
+			      &of_machine[order[i]]);
+	}
 	cgroup_close(&c);
 	if (data)
 		fclose(data);
-	report_table(b->report, "memory", "a parked leaf: slope over 500 leaves", "KiB");
-	for (int w = 0; w < WORKS; w++) {
-		if (has_cgroup)
-			report_row(b->report, work_name((enum work)w), "memory cgroup",
-				   "all charged", &in_cgroup[w]);
-		report_row(b->report, work_name((enum work)w), "/proc/meminfo",
-			   "Slab+PageTables+KernelStack+Anon", &of_machine[w]);
-	}
-	if (!has_cgroup)
-		report_note(b->report, "no memory cgroup can be made here");
-	report_table_end(b->report);
-	for (int w = 0; w < WORKS; w++) {
-		figure_done(&in_cgroup[w]);
-		figure_done(&of_machine[w]);
+	report(b->report, in_cgroup, of_machine);
+	for (size_t i = 0; i < N_TEMPLATES; i++) {
+		figure_done(&in_cgroup[i]);
+		figure_done(&of_machine[i]);
 	}
 }

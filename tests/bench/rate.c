@@ -9,69 +9,104 @@
 
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define BURSTS	     7
 #define BURSTS_QUICK 3
-#define SPAWNS	     3000 /* a burst */
+#define SPAWNS	     1500 /* a burst */
 #define SPAWNS_QUICK 800
-#define POOL_SIZE    32
-#define POOL_LOW     16
+#define SPAWNS_SMOKE 48
+#define CALLERS_MAX  8
 
-static const unsigned client_counts[] = {1, 2, 8};
-#define COUNTS (sizeof(client_counts) / sizeof(client_counts[0]))
-static const enum way ways[] = {WAY_PROCESS, WAY_POSIX_SPAWN};
-#define N_WAYS (sizeof(ways) / sizeof(ways[0]))
+/* What must hold of the small template where 2 and 8 callers saturate it. */
+#define FASTER	    1.5
+#define CPU_AT_MOST 0.7
 
 struct outcome {
 	struct figure rate, cpu, calls, misses, hit_ratio;
-	struct figure caller_cpu, child_cpu, server_cpu;
+	struct figure caller_cpu, child_cpu, server_cpu, private_cpu, machine_cpu;
 };
+
+static struct lane {
+	enum template template_;
+	enum way way;
+	unsigned callers, depth;
+	const char *mode; /* NULL: the way's own */
+	struct outcome outcome;
+} lanes[] = {
+	{TEMPLATE_TINY, WAY_PROCESS, 1, 1},
+	{TEMPLATE_TINY, WAY_POSIX_SPAWN, 1, 1},
+	{TEMPLATE_TINY, WAY_PROCESS, 2, 1},
+	{TEMPLATE_TINY, WAY_POSIX_SPAWN, 2, 1},
+	{TEMPLATE_TINY, WAY_PROCESS, 8, 1},
+	{TEMPLATE_TINY, WAY_POSIX_SPAWN, 8, 1},
+	{TEMPLATE_TINY, WAY_EXEC_PROCESS, 1, 1},
+	{TEMPLATE_TINY, WAY_EXEC_PROCESS, 2, 1},
+	{TEMPLATE_TINY, WAY_EXEC_PROCESS, 8, 1},
+	{TEMPLATE_TINY, WAY_OWN_PROCESS, 1, 1},
+	{TEMPLATE_TINY, WAY_OWN_PROCESS, 2, 1},
+	{TEMPLATE_TINY, WAY_OWN_PROCESS, 8, 1},
+	{TEMPLATE_TINY, WAY_SUBMIT, 1, 8},
+	{TEMPLATE_TINY, WAY_EXEC_SUBMIT, 1, 8},
+	{TEMPLATE_TINY, WAY_OWN_SUBMIT, 1, 8},
+	{TEMPLATE_TINY, WAY_POSIX_SPAWN, 1, 8},
+	{TEMPLATE_UNFILTERED, WAY_PROCESS, 2, 1, "NOT THE DEFAULT: no-fork off"},
+	{TEMPLATE_UNFILTERED, WAY_PROCESS, 8, 1, "NOT THE DEFAULT: no-fork off"},
+	{TEMPLATE_SCARCE, WAY_PROCESS, 8, 1, "pool of 4: mostly misses"},
+};
+#define LANES (sizeof(lanes) / sizeof(lanes[0]))
 
 /* What a caller writes into memory shared with us. */
 struct caller {
-	double self_us;
+	double self_us, private_us;
+	uint64_t over;
 	struct pass passes[];
 };
-
-static double self_cpu_us(void)
-{
-	struct rusage ru;
-
-	getrusage(RUSAGE_SELF, &ru);
-	return (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1e6 +
-	       (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec);
-}
 
 struct gate {
 	int ready[2], go[2];
 };
 
+/* Of the caller's children while none was started: of its private host. */
+static double private_cpu_us(void)
+{
+	static struct process processes[PROCESSES_MAX];
+	static size_t n = 0;
+	double sum = 0;
+
+	if (n == 0)
+		n = processes_of(getpid(), processes);
+	for (size_t i = 0; i < n; i++)
+		if (processes[i].pid != getpid())
+			sum += process_cpu_us(processes[i].pid);
+	return sum;
+}
+
 /* In a child of ours. */
-_Noreturn static void call(const struct bench *b, const struct server *server, enum way way,
-			   struct gate *gate, struct caller *caller, unsigned n)
+_Noreturn static void call(const struct bench *b, const struct server *server,
+			   const struct lane *lane, struct gate *gate, struct caller *caller,
+			   unsigned n)
 {
 	struct starter s;
 	char byte = 0;
 
 	close(gate->ready[0]);
 	close(gate->go[1]);
-	starter_open(&s, b, WORK_TINY, way == WAY_PROCESS ? server->socket : NULL);
-	if (s.request) { /* without the argument to stamp */
-		spawn_request_free(s.request);
-		s.request = spawn_request_new(work_name(WORK_TINY));
-	}
+	starter_open(&s, b, lane->template_, server->socket, false);
+	starter_prepare(&s, lane->way);
+	caller->private_us = -private_cpu_us();
 	if (write(gate->ready[1], &byte, 1) != 1 || read(gate->go[0], &byte, 1) != 0)
 		_exit(1);
 	caller->self_us = -self_cpu_us();
-	for (unsigned i = 0; i < n; i++)
-		starter_pass(&s, way, &caller->passes[i]);
+	starter_passes(&s, lane->way, lane->depth, n, caller->passes);
 	caller->self_us += self_cpu_us();
+	caller->over = clock_now();
+	caller->private_us += private_cpu_us();
 	starter_close(&s);
 	_exit(0);
 }
@@ -89,22 +124,22 @@ static void await_callers(const pid_t *pids, unsigned n)
 	}
 }
 
-static void start_callers(const struct bench *b, struct server *server, enum way way,
+static void start_callers(const struct bench *b, struct server *server, const struct lane *lane,
 			  struct gate *gate, char *memory, size_t stride, pid_t *pids,
-			  unsigned clients, unsigned each)
+			  unsigned each)
 {
-	if (pipe(gate->ready) < 0 || pipe(gate->go) < 0)
-		err(1, "pipe");
-	for (unsigned i = 0; i < clients; i++) {
+	if (pipe2(gate->ready, O_CLOEXEC) < 0 || pipe2(gate->go, O_CLOEXEC) < 0)
+		err(1, "pipe2");
+	for (unsigned i = 0; i < lane->callers; i++) {
 		pids[i] = fork();
 		if (pids[i] < 0)
 			err(1, "fork");
 		if (pids[i] == 0)
-			call(b, server, way, gate, (void *)(memory + i * stride), each);
+			call(b, server, lane, gate, (void *)(memory + i * stride), each);
 	}
 	close(gate->ready[1]);
 	close(gate->go[0]);
-	for (unsigned i = 0; i < clients; i++) {
+	for (unsigned i = 0; i < lane->callers; i++) {
 		char byte;
 
 		if (read(gate->ready[0], &byte, 1) != 1)
@@ -112,15 +147,21 @@ static void start_callers(const struct bench *b, struct server *server, enum way
 	}
 }
 
-static void add_up(struct outcome *o, const char *memory, size_t stride, unsigned clients,
-		   unsigned each, double seconds, double server_us)
-{
-	double self = 0, children = 0, hits = 0, n = (double)clients * each;
+/* All of one burst, in µs. */
+struct used {
+	double seconds, server, machine;
+};
 
-	for (unsigned i = 0; i < clients; i++) {
+static void add_up(struct outcome *o, const char *memory, size_t stride, unsigned callers,
+		   unsigned each, const struct used *used)
+{
+	double self = 0, children = 0, private = 0, hits = 0, n = (double)callers * each;
+
+	for (unsigned i = 0; i < callers; i++) {
 		const struct caller *c = (const void *)(memory + i * stride);
 
 		self += c->self_us;
+		private += c->private_us;
 		for (unsigned j = 0; j < each; j++) {
 			const struct pass *p = &c->passes[j];
 
@@ -131,42 +172,51 @@ static void add_up(struct outcome *o, const char *memory, size_t stride, unsigne
 				figure_add(&o->misses, p->call_us);
 		}
 	}
-	figure_add(&o->rate, n / seconds);
-	figure_add(&o->cpu, (self + children + server_us) / n);
+	figure_add(&o->rate, n / used->seconds);
+	figure_add(&o->cpu, (self + children + private + used->server) / n);
 	figure_add(&o->caller_cpu, self / n);
 	figure_add(&o->child_cpu, children / n);
-	figure_add(&o->server_cpu, server_us / n);
+	figure_add(&o->server_cpu, used->server / n);
+	figure_add(&o->private_cpu, private / n);
+	figure_add(&o->machine_cpu, used->machine / n);
 	figure_add(&o->hit_ratio, 100 * hits / n);
 }
 
-static void burst(const struct bench *b, struct server *server, enum way way, unsigned clients,
+static void burst(const struct bench *b, struct server *server, const struct lane *lane,
 		  unsigned spawns, struct outcome *o)
 {
-	unsigned each = spawns / clients;
+	unsigned each = spawns / lane->callers;
 	size_t stride = (sizeof(struct caller) + each * sizeof(struct pass) + 63) & ~(size_t)63;
-	char *memory = mmap(NULL, clients * stride, PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	double server_us;
-	uint64_t from, to;
+	char *memory = mmap(NULL, lane->callers * stride, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	struct used used;
 	struct gate gate;
-	pid_t pids[16];
+	pid_t pids[CALLERS_MAX];
+	uint64_t from, over = 0;
 
 	if (memory == MAP_FAILED)
 		err(1, "mmap");
 	server_settle(server);
-	start_callers(b, server, way, &gate, memory, stride, pids, clients, each);
-	server_us = -server_cpu_us(server);
+	start_callers(b, server, lane, &gate, memory, stride, pids, each);
+	used.server = -server_cpu_us(server);
+	used.machine = -machine_busy_us();
 	from = clock_now();
 	close(gate.go[1]); /* they go */
-	await_callers(pids, clients);
-	to = clock_now();
+	await_callers(pids, lane->callers);
+	for (unsigned i = 0; i < lane->callers; i++) {
+		const struct caller *c = (const void *)(memory + i * stride);
+
+		over = c->over > over ? c->over : over;
+	}
+	used.seconds = (double)(over - from) / 1e9;
 	close(gate.ready[0]);
 	server_settle(server);
-	server_us += server_cpu_us(server);
-	if (way != WAY_PROCESS)
-		server_us = 0; /* it had no part in it */
-	add_up(o, memory, stride, clients, each, (double)(to - from) / 1e9, server_us);
-	munmap(memory, clients * stride);
+	used.machine += machine_busy_us();
+	used.server += server_cpu_us(server);
+	if (!way_is_served(lane->way))
+		used.server = 0; /* it had no part in it */
+	add_up(o, memory, stride, lane->callers, each, &used);
+	munmap(memory, lane->callers * stride);
 }
 
 static void outcome_done(struct outcome *o)
@@ -179,88 +229,192 @@ static void outcome_done(struct outcome *o)
 	figure_done(&o->caller_cpu);
 	figure_done(&o->child_cpu);
 	figure_done(&o->server_cpu);
+	figure_done(&o->private_cpu);
+	figure_done(&o->machine_cpu);
 }
 
-static void row(struct report *r, size_t count, enum way way, const char *mode, struct figure *f)
+/* "2 callers", "1 caller, 8 in flight" */
+static const char *load_text(const struct lane *l, char buf[48])
 {
-	char way_text[64];
+	int n = snprintf(buf, 48, "%u %s", l->callers, l->callers == 1 ? "caller" : "callers");
 
-	snprintf(way_text, sizeof(way_text), "%s, %u %s", way_name(way), client_counts[count],
-		 client_counts[count] == 1 ? "caller" : "callers");
-	report_row(r, work_name(WORK_TINY), way_text, mode, f);
+	if (l->depth > 1)
+		snprintf(buf + n, 48 - (size_t)n, ", %u in flight", l->depth);
+	return buf;
 }
 
-static void report(struct report *r, struct outcome o[COUNTS][N_WAYS])
+/* So that nobody takes one for another, in plots too. */
+static const char *what_of(const struct lane *l)
+{
+	return l->template_ == TEMPLATE_UNFILTERED ? "FILTER OFF"
+	       : l->template_ == TEMPLATE_SCARCE   ? "pool of 4"
+						   : template_name(l->template_);
+}
+
+static void row(struct report *r, const struct lane *l, const char *mode, struct figure *f)
+{
+	char way_text[64], load[48];
+
+	snprintf(way_text, sizeof(way_text), "%s, %s", way_name(l->way), load_text(l, load));
+	report_row(r, what_of(l), way_text, mode, f);
+}
+
+static const char *mode_of(const struct lane *l)
+{
+	return l->mode ? l->mode : way_mode(l->way);
+}
+
+/* posix_spawn under the same load; NULL: it is not measured so, or l is it. */
+static struct lane *beside(const struct lane *l)
+{
+	for (size_t i = 0; i < LANES; i++)
+		if (lanes[i].way == WAY_POSIX_SPAWN && lanes[i].callers == l->callers &&
+		    lanes[i].depth == l->depth)
+			return &lanes[i] == l ? NULL : &lanes[i];
+	return NULL;
+}
+
+/* What the claims are about. */
+static bool is_saturated(const struct lane *l)
+{
+	return l->template_ == TEMPLATE_TINY && l->way == WAY_PROCESS && l->callers > 1;
+}
+
+static void compare(struct report *r, const struct lane *l, struct figure *a, struct figure *b)
+{
+	char load[48];
+
+	report_ratio(r, a, b, "%s: %s / posix_spawn%s%s", load_text(l, load), way_name(l->way),
+		     l->mode ? "; " : "", l->mode ? l->mode : "");
+}
+
+static void report_rate(struct report *r)
 {
 	report_table(r, "rate", "children started, waited for and over, all callers together",
 		     "1/s");
-	for (size_t c = 0; c < COUNTS; c++)
-		for (size_t w = 0; w < N_WAYS; w++)
-			row(r, c, ways[w], way_mode(ways[w]), &o[c][w].rate);
-	for (size_t c = 0; c < COUNTS; c++)
-		report_ratio(r, &o[c][0].rate, &o[c][1].rate, "%u callers: leaves / posix_spawn",
-			     client_counts[c]);
-	report_table_end(r);
+	for (size_t i = 0; i < LANES; i++)
+		row(r, &lanes[i], mode_of(&lanes[i]), &lanes[i].outcome.rate);
+	for (size_t i = 0; i < LANES; i++) {
+		struct lane *l = &lanes[i], *other = beside(l);
+		char load[48];
 
+		if (!other)
+			continue;
+		compare(r, l, &l->outcome.rate, &other->outcome.rate);
+		if (is_saturated(l))
+			report_claim(r, AT_LEAST, FASTER, "",
+				     figure_ratio(&l->outcome.rate, &other->outcome.rate, 50),
+				     "tiny, %s: spawns a second, by posix_spawn's",
+				     load_text(l, load));
+	}
+	report_table_end(r);
+}
+
+static void report_cpu(struct report *r)
+{
 	report_table(r, "cpu", "CPU of one spawn over all processes that take part", "µs");
-	for (size_t c = 0; c < COUNTS; c++)
-		for (size_t w = 0; w < N_WAYS; w++) {
-			row(r, c, ways[w], "all", &o[c][w].cpu);
-			row(r, c, ways[w], "  callers", &o[c][w].caller_cpu);
-			row(r, c, ways[w], "  children", &o[c][w].child_cpu);
-			row(r, c, ways[w], "  keeper, broker, host", &o[c][w].server_cpu);
-		}
-	for (size_t c = 0; c < COUNTS; c++)
-		report_ratio(r, &o[c][0].cpu, &o[c][1].cpu, "%u callers: a leaf / posix_spawn",
-			     client_counts[c]);
+	for (size_t i = 0; i < LANES; i++) {
+		struct lane *l = &lanes[i];
+		char all[64];
+
+		snprintf(all, sizeof(all), "all%s%s", l->mode ? "; " : "", l->mode ? l->mode : "");
+		row(r, l, all, &l->outcome.cpu);
+	}
+	for (size_t i = 0; i < LANES; i++) {
+		struct lane *l = &lanes[i], *other = beside(l);
+		char load[48];
+
+		if (!other)
+			continue;
+		compare(r, l, &l->outcome.cpu, &other->outcome.cpu);
+		if (is_saturated(l))
+			report_claim(r, AT_MOST, CPU_AT_MOST, "",
+				     figure_ratio(&l->outcome.cpu, &other->outcome.cpu, 50),
+				     "tiny, %s: CPU of a spawn, by posix_spawn's",
+				     load_text(l, load));
+	}
+	report_note(
+		r, "of each process by its own clock: work of the kernel's own threads is in none");
 	report_table_end(r);
 
+	report_table(r, "cpu-parts", "whose CPU that is", "µs");
+	for (size_t i = 0; i < LANES; i++) {
+		struct lane *l = &lanes[i];
+
+		row(r, l, "callers", &l->outcome.caller_cpu);
+		row(r, l, "children", &l->outcome.child_cpu);
+		if (way_is_served(l->way))
+			row(r, l, "keeper, broker, hosts", &l->outcome.server_cpu);
+		else if (way_is_leaf(l->way))
+			row(r, l, "private hosts", &l->outcome.private_cpu);
+		row(r, l, "the whole machine", &l->outcome.machine_cpu);
+	}
+	for (size_t i = 0; i < LANES; i++) {
+		struct lane *l = &lanes[i], *other = beside(l);
+		char load[48];
+
+		if (other && is_saturated(l))
+			report_ratio(r, &l->outcome.machine_cpu, &other->outcome.machine_cpu,
+				     "the whole machine, %s: %s / posix_spawn", load_text(l, load),
+				     way_name(l->way));
+	}
+	report_note(r,
+		    "the whole machine: all that was not idle, by /proc/stat, a check of the sum: "
+		    "whatever else runs is in it, and its ticks are of 10 ms");
+	report_table_end(r);
+}
+
+static void report_calls(struct report *r)
+{
 	report_table(r, "call", "the starting call under that load", "µs");
-	for (size_t c = 0; c < COUNTS; c++)
-		for (size_t w = 0; w < N_WAYS; w++) {
-			row(r, c, ways[w], way_mode(ways[w]), &o[c][w].calls);
-			if (w == 0)
-				row(r, c, ways[w], "  pool misses alone", &o[c][w].misses);
-		}
+	for (size_t i = 0; i < LANES; i++) {
+		row(r, &lanes[i], mode_of(&lanes[i]), &lanes[i].outcome.calls);
+		if (lanes[i].outcome.misses.n)
+			row(r, &lanes[i], "  pool misses alone", &lanes[i].outcome.misses);
+	}
 	report_table_end(r);
 
 	report_table(r, "hits", "leaves that were parked, waiting", "%");
-	for (size_t c = 0; c < COUNTS; c++)
-		row(r, c, ways[0], "pool of 32, low at 16", &o[c][0].hit_ratio);
+	for (size_t i = 0; i < LANES; i++)
+		if (way_is_served(lanes[i].way))
+			row(r, &lanes[i], lanes[i].mode ? lanes[i].mode : "pool of 32, low at 16",
+			    &lanes[i].outcome.hit_ratio);
 	report_table_end(r);
 }
 
 void question_rate(const struct bench *b)
 {
-	static const struct pool_sizes pools[WORKS] = {[WORK_TINY] = {POOL_SIZE, POOL_LOW}};
-	unsigned bursts = b->rounds ? b->rounds : b->quick ? BURSTS_QUICK : BURSTS;
-	static struct outcome outcomes[COUNTS][N_WAYS];
-	unsigned spawns = b->quick ? SPAWNS_QUICK : SPAWNS;
-	size_t order[COUNTS * N_WAYS];
+	static const struct pool_sizes pools[TEMPLATES] = {
+		[TEMPLATE_TINY] = {32, 16},
+		[TEMPLATE_UNFILTERED] = {32, 16},
+		[TEMPLATE_SCARCE] = {4, 1},
+		[TEMPLATE_EXEC] = {32, 16},
+	};
+	unsigned bursts = bench_rounds(b, BURSTS, BURSTS_QUICK);
+	unsigned spawns = b->smoke ? SPAWNS_SMOKE : b->quick ? SPAWNS_QUICK : SPAWNS;
+	size_t order[LANES];
 	struct server server;
 
-	for (size_t i = 0; i < COUNTS * N_WAYS; i++)
+	for (size_t i = 0; i < LANES; i++)
 		order[i] = i;
 	server_start(&server, b, pools, NULL);
 	for (unsigned i = 0; i < bursts + 1; i++) { /* the first warms up */
-		shuffle(order, COUNTS * N_WAYS);
-		for (size_t j = 0; j < COUNTS * N_WAYS; j++) {
-			size_t count = order[j] / N_WAYS, way = order[j] % N_WAYS;
-			struct outcome *o = &outcomes[count][way];
+		shuffle(order, LANES);
+		for (size_t j = 0; j < LANES; j++) {
+			struct lane *l = &lanes[order[j]];
+			struct outcome unused = {0};
 
-			if (i == 0) {
-				struct outcome unused = {0};
-
-				burst(b, &server, ways[way], client_counts[count], spawns / 10,
-				      &unused);
-				outcome_done(&unused);
-			} else {
-				burst(b, &server, ways[way], client_counts[count], spawns, o);
-			}
+			if (i == 0)
+				burst(b, &server, l, spawns / 4, &unused);
+			else
+				burst(b, &server, l, spawns, &l->outcome);
+			outcome_done(&unused);
 		}
 	}
 	server_stop(&server);
-	report(b->report, outcomes);
-	for (size_t i = 0; i < COUNTS * N_WAYS; i++)
-		outcome_done(&outcomes[i / N_WAYS][i % N_WAYS]);
+	report_rate(b->report);
+	report_cpu(b->report);
+	report_calls(b->report);
+	for (size_t i = 0; i < LANES; i++)
+		outcome_done(&lanes[i].outcome);
 }

@@ -2,228 +2,296 @@
 #include "report.h"
 
 #include <err.h>
-#include <math.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_MAX 64
-
-struct row {
-	char what[32], way[48], mode[64];
-	struct figure *figure;
-};
-
 struct report {
-	FILE *json;	      /* NULL: none */
-	const char *data_dir; /* borrowed; NULL: none */
-	bool facts_over;
-	unsigned n_tables, n_facts;
-	char key[32];
-	struct row rows[ROWS_MAX];
-	size_t n_rows;
-	/* The ratios and notes of the table, JSON and text, until its rows are out. */
-	FILE *ratios, *notes;
-	char *ratios_text, *notes_text;
-	size_t ratios_size, notes_size;
+	const char *json, *markdown, *data_dir; /* borrowed; NULL: none */
+	struct results results;
 };
 
-static void put_string(FILE *f, const char *s)
-{
-	fputc('"', f);
-	for (; *s; s++) {
-		if (*s == '"' || *s == '\\')
-			fputc('\\', f);
-		if ((unsigned char)*s >= 0x20)
-			fputc(*s, f);
-	}
-	fputc('"', f);
-}
-
-struct report *report_open(const char *json, const char *data_dir)
+struct report *report_open(const char *json, const char *markdown, const char *data_dir)
 {
 	struct report *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		err(1, "memory");
-	if (json) {
-		r->json = fopen(json, "we");
-		if (!r->json)
-			err(1, "%s", json);
-		fputs("{\"machine\": {", r->json);
-	}
+	r->json = json;
+	r->markdown = markdown;
 	r->data_dir = data_dir;
 	return r;
 }
 
+static struct run *run_of(struct report *r)
+{
+	return &r->results.runs[r->results.n_runs - 1];
+}
+
+static struct table *table_of(struct report *r)
+{
+	return &run_of(r)->tables[run_of(r)->n_tables - 1];
+}
+
 void report_fact(struct report *r, const char *name, const char *format, ...)
 {
-	char text[1024];
+	struct fact *fact = results_grow(&r->results.facts, &r->results.n_facts, sizeof(*fact));
 	va_list args;
 
+	snprintf(fact->name, sizeof(fact->name), "%s", name);
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(fact->text, sizeof(fact->text), format, args);
 	va_end(args);
-	printf("  %-12s %s\n", name, text);
-	if (!r->json)
-		return;
-	fputs(r->n_facts++ ? ",\n  " : "\n  ", r->json);
-	put_string(r->json, name);
-	fputs(": ", r->json);
-	put_string(r->json, text);
+	printf("  %-12s %s\n", fact->name, fact->text);
 }
 
-void report_close(struct report *r)
+static void print_claims(const struct run *run, const char *heading)
 {
-	if (r->json) {
-		fputs(r->facts_over ? "\n]}\n" : "},\n\"tables\": []}\n", r->json);
-		if (fclose(r->json) != 0)
-			err(1, "the JSON file");
+	char found[128], limit[32];
+
+	if (run->n_claims == 0)
+		return;
+	printf("\n%s\n", heading);
+	for (size_t i = 0; i < run->n_claims; i++) {
+		const struct claim *c = &run->claims[i];
+
+		printf("  %-12s %-82s %s %s %s", claim_verdict(c), c->text,
+		       relation_text(c->relation), number_text(c->limit, limit), c->unit);
+		if (c->runs > 0)
+			printf(": %s%s", estimate_text(c->found, found),
+			       claim_is_sure(c) ? "" : " (interval on both sides)");
+		if (c->runs > 1)
+			printf(", met in %u of %u", c->met, c->runs);
+		putchar('\n');
 	}
-	free(r);
-}
-
-void report_table(struct report *r, const char *key, const char *title, const char *unit)
-{
-	printf("\n%s [%s]\n", title, unit);
-	printf("  %-8s %-26s %-30s %9s %9s %6s\n", "", "", "", "median", "p99", "n");
-	snprintf(r->key, sizeof(r->key), "%s", key);
-	r->n_rows = 0;
-	r->ratios = open_memstream(&r->ratios_text, &r->ratios_size);
-	r->notes = open_memstream(&r->notes_text, &r->notes_size);
-	if (!r->ratios || !r->notes)
-		err(1, "memory");
-	if (!r->json)
-		return;
-	fputs(r->facts_over ? ",\n" : "},\n\"tables\": [\n", r->json);
-	r->facts_over = true;
-	fputs("{\"question\": ", r->json);
-	put_string(r->json, key);
-	fputs(", \"title\": ", r->json);
-	put_string(r->json, title);
-	fputs(", \"unit\": ", r->json);
-	put_string(r->json, unit);
-	fputs(", \"rows\": [", r->json);
-}
-
-/* As many digits as mean something. */
-static const char *figure_text(double v, char buf[32])
-{
-	double size = fabs(v);
-
-	snprintf(buf, 32, size >= 100 ? "%.0f" : size >= 10 ? "%.1f" : "%.2f", v);
-	return buf;
-}
-
-void report_row(struct report *r, const char *what, const char *way, const char *mode,
-		struct figure *f)
-{
-	double median = figure_percentile(f, 50), p99 = figure_percentile(f, 99);
-	struct row *row = &r->rows[r->n_rows];
-	char a[32], b[32];
-
-	if (r->n_rows == ROWS_MAX)
-		errx(1, "too many rows");
-	snprintf(row->what, sizeof(row->what), "%s", what);
-	snprintf(row->way, sizeof(row->way), "%s", way);
-	snprintf(row->mode, sizeof(row->mode), "%s", mode);
-	row->figure = f;
-	r->n_rows++;
-	printf("  %-8s %-26s %-30s %9s %9s %6zu\n", what, way, mode, figure_text(median, a),
-	       figure_text(p99, b), f->n);
 	fflush(stdout);
-	if (!r->json)
-		return;
-	fputs(r->n_rows > 1 ? ",\n  {\"what\": " : "\n  {\"what\": ", r->json);
-	put_string(r->json, what);
-	fputs(", \"way\": ", r->json);
-	put_string(r->json, way);
-	fputs(", \"mode\": ", r->json);
-	put_string(r->json, mode);
-	fprintf(r->json, ", \"n\": %zu, \"median\": %.6g, \"p99\": %.6g, \"min\": %.6g}", f->n,
-		median, p99, f->n ? f->v[0] : 0);
 }
 
-void report_ratio(struct report *r, struct figure *a, struct figure *b, const char *format, ...)
+void report_run(struct report *r, unsigned long long seed)
 {
-	struct ratio median = figure_ratio(a, b, 50), p99 = figure_ratio(a, b, 99);
-	char text[256];
-	va_list args;
+	struct run *run = results_grow(&r->results.runs, &r->results.n_runs, sizeof(*run));
+	FILE *f = fopen("/proc/loadavg", "re");
 
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	fprintf(r->notes, "    %-56s %8.2f [%.2f, %.2f]   p99 %.2f [%.2f, %.2f]\n", text,
-		median.value, median.low, median.high, p99.value, p99.low, p99.high);
-	fputs(ftell(r->ratios) > 0 ? ",\n  {\"ratio\": " : "\n  {\"ratio\": ", r->ratios);
-	put_string(r->ratios, text);
-	fprintf(r->ratios,
-		", \"median\": %.6g, \"low\": %.6g, \"high\": %.6g, "
-		"\"p99\": %.6g, \"p99_low\": %.6g, \"p99_high\": %.6g}",
-		median.value, median.low, median.high, p99.value, p99.low, p99.high);
+	run->seed = seed;
+	if (!f || fscanf(f, "%127[^\n]", run->load) != 1)
+		err(1, "/proc/loadavg");
+	fclose(f);
+	printf("\nrun %zu: seed %llu, load %s when it began\n", r->results.n_runs, seed, run->load);
 }
 
-void report_note(struct report *r, const char *format, ...)
+static FILE *open_file(const char *path)
 {
-	va_list args;
+	FILE *f = fopen(path, "we");
 
-	fputs("    ", r->notes);
-	va_start(args, format);
-	vfprintf(r->notes, format, args);
-	va_end(args);
-	fputc('\n', r->notes);
-}
-
-FILE *report_data(const struct report *r, const char *name)
-{
-	char path[4096];
-	FILE *f;
-
-	if (!r->data_dir)
-		return NULL;
-	snprintf(path, sizeof(path), "%s/%s", r->data_dir, name);
-	f = fopen(path, "we");
 	if (!f)
 		err(1, "%s", path);
 	return f;
 }
 
-static void write_rows(const struct report *r)
+static void close_file(FILE *f, const char *path)
 {
-	char name[48];
+	if (fclose(f) != 0)
+		err(1, "%s", path);
+}
+
+void report_close(struct report *r)
+{
+	struct run all;
 	FILE *f;
 
-	snprintf(name, sizeof(name), "%s-rows.tsv", r->key);
-	f = report_data(r, name);
+	results_combine(&r->results, &all);
+	print_claims(&all, r->results.n_runs > 1
+				   ? "What must hold: medians of the runs [their range]"
+				   : "What must hold [95 % interval]");
+	run_done(&all);
+	if (r->json) {
+		f = open_file(r->json);
+		results_write_json(&r->results, f);
+		close_file(f, r->json);
+	}
+	if (r->markdown) {
+		f = open_file(r->markdown);
+		results_write_markdown(&r->results, f);
+		close_file(f, r->markdown);
+	}
+	results_done(&r->results);
+	free(r);
+}
+
+void report_table(struct report *r, const char *key, const char *title, const char *unit)
+{
+	struct run *run = run_of(r);
+	struct table *t = results_grow(&run->tables, &run->n_tables, sizeof(*t));
+
+	snprintf(t->key, sizeof(t->key), "%s", key);
+	snprintf(t->title, sizeof(t->title), "%s", title);
+	snprintf(t->unit, sizeof(t->unit), "%s", unit);
+	printf("\n%s [%s]\n", title, unit);
+	printf("  %-10s %-46s %-30s %-24s %9s %9s %6s\n", "", "", "", "median [95 % interval]",
+	       "p99", "worst", "n");
+}
+
+void report_row(struct report *r, const char *what, const char *way, const char *mode,
+		struct figure *f)
+{
+	struct table *t = table_of(r);
+	struct row *row = results_grow(&t->rows, &t->n_rows, sizeof(*row));
+	char median[128], p99[32], max[32];
+
+	snprintf(row->what, sizeof(row->what), "%s", what);
+	snprintf(row->way, sizeof(row->way), "%s", way);
+	snprintf(row->mode, sizeof(row->mode), "%s", mode);
+	row->median = figure_estimate(f, 50);
+	row->p99 = figure_percentile(f, 99);
+	row->max = figure_percentile(f, 100);
+	row->n = f->n;
+	row->figure = f;
+	printf("  %-10s %-46s %-30s %-24s %9s %9s %6zu\n", what, way, mode,
+	       estimate_text(row->median, median), number_text(row->p99, p99),
+	       number_text(row->max, max), f->n);
+	fflush(stdout);
+}
+
+void report_ratio(struct report *r, struct figure *a, struct figure *b, const char *format, ...)
+{
+	struct table *t = table_of(r);
+	struct comparison *c;
+	char median[128], p99[128];
+	va_list args;
+
+	if (a->n == 0 || b->n == 0)
+		return;
+	c = results_grow(&t->comparisons, &t->n_comparisons, sizeof(*c));
+	va_start(args, format);
+	vsnprintf(c->text, sizeof(c->text), format, args);
+	va_end(args);
+	c->median = figure_ratio(a, b, 50);
+	c->p99 = figure_ratio(a, b, 99);
+	printf("    %-66s %-24s p99 %s\n", c->text, estimate_text(c->median, median),
+	       estimate_text(c->p99, p99));
+}
+
+void report_note(struct report *r, const char *format, ...)
+{
+	struct table *t = table_of(r);
+	char **note = results_grow(&t->notes, &t->n_notes, sizeof(*note));
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(note, format, args) < 0)
+		err(1, "memory");
+	va_end(args);
+	printf("    %s\n", *note);
+}
+
+void report_claim(struct report *r, enum relation relation, double limit, const char *unit,
+		  struct estimate found, const char *format, ...)
+{
+	struct run *run = run_of(r);
+	struct claim *c;
+	va_list args;
+
+	c = results_grow(&run->claims, &run->n_claims, sizeof(*c));
+	va_start(args, format);
+	vsnprintf(c->text, sizeof(c->text), format, args);
+	va_end(args);
+	snprintf(c->unit, sizeof(c->unit), "%s", unit);
+	c->relation = relation;
+	c->limit = limit;
+	c->found = found;
+	c->runs = found.value != 0;
+	c->met = claim_holds(c);
+}
+
+FILE *report_data(const struct report *r, const char *name)
+{
+	char path[4096];
+
+	if (!r->data_dir)
+		return NULL;
+	snprintf(path, sizeof(path), "%s/%s", r->data_dir, name);
+	return open_file(path);
+}
+
+static FILE *open_data(const struct report *r, const struct table *t, const char *suffix)
+{
+	char name[48];
+
+	snprintf(name, sizeof(name), "%s%s", t->key, suffix);
+	return report_data(r, name);
+}
+
+static void write_rows(const struct report *r, const struct table *t)
+{
+	FILE *f = open_data(r, t, "-rows.tsv");
+
 	if (!f)
 		return;
-	for (size_t i = 0; i < r->n_rows; i++) {
-		const struct row *row = &r->rows[i];
+	for (size_t i = 0; i < t->n_rows; i++) {
+		const struct row *row = &t->rows[i];
 
-		fprintf(f, "\"%s, %s\"\t%g\t%g\n", row->what, row->way,
-			figure_percentile(row->figure, 50), figure_percentile(row->figure, 99));
+		fprintf(f, "\"%s, %s\"\t\"%s\"\t%g\t%g\t%g\t%g\n", row->what, row->way, row->mode,
+			row->median.value, row->median.low, row->median.high, row->p99);
 	}
 	fclose(f);
 }
 
-/* A line a per cent, a column a row of the table. */
-static void write_quantiles(const struct report *r)
+static bool is_first_of(const struct table *t, size_t i, bool what)
 {
-	char name[48];
-	FILE *f;
+	for (size_t j = 0; j < i; j++)
+		if (strcmp(what ? t->rows[j].what : t->rows[j].way,
+			   what ? t->rows[i].what : t->rows[i].way) == 0)
+			return false;
+	return true;
+}
 
-	snprintf(name, sizeof(name), "%s.tsv", r->key);
-	f = report_data(r, name);
+/* A line each "what", three columns each way: median and its interval. */
+static void write_grid(const struct report *r, const struct table *t)
+{
+	FILE *f = open_data(r, t, "-grid.tsv");
+
+	if (!f)
+		return;
+	fputs("what", f);
+	for (size_t i = 0; i < t->n_rows; i++)
+		if (is_first_of(t, i, false))
+			fprintf(f, "\t\"%s\"\tlow\thigh", t->rows[i].way);
+	for (size_t i = 0; i < t->n_rows; i++) {
+		if (!is_first_of(t, i, true))
+			continue;
+		fprintf(f, "\n\"%s\"", t->rows[i].what);
+		for (size_t j = 0; j < t->n_rows; j++) {
+			const struct row *row = NULL;
+
+			for (size_t k = 0; is_first_of(t, j, false) && k < t->n_rows; k++)
+				if (strcmp(t->rows[k].what, t->rows[i].what) == 0 &&
+				    strcmp(t->rows[k].way, t->rows[j].way) == 0)
+					row = &t->rows[k];
+			if (row)
+				fprintf(f, "\t%g\t%g\t%g", row->median.value, row->median.low,
+					row->median.high);
+			else if (is_first_of(t, j, false))
+				fputs("\tNaN\tNaN\tNaN", f);
+		}
+	}
+	fputc('\n', f);
+	fclose(f);
+}
+
+/* A line a per cent, a column a row of the table. */
+static void write_quantiles(const struct report *r, const struct table *t)
+{
+	FILE *f = open_data(r, t, ".tsv");
+
 	if (!f)
 		return;
 	fputs("per cent", f);
-	for (size_t i = 0; i < r->n_rows; i++)
-		fprintf(f, "\t\"%s, %s\"", r->rows[i].what, r->rows[i].way);
+	for (size_t i = 0; i < t->n_rows; i++)
+		fprintf(f, "\t\"%s, %s\"", t->rows[i].what, t->rows[i].way);
 	for (unsigned percent = 0; percent <= 100; percent++) {
 		fprintf(f, "\n%u", percent);
-		for (size_t i = 0; i < r->n_rows; i++)
-			fprintf(f, "\t%g", figure_percentile(r->rows[i].figure, percent));
+		for (size_t i = 0; i < t->n_rows; i++)
+			fprintf(f, "\t%g", figure_percentile(t->rows[i].figure, percent));
 	}
 	fputc('\n', f);
 	fclose(f);
@@ -231,20 +299,12 @@ static void write_quantiles(const struct report *r)
 
 void report_table_end(struct report *r)
 {
-	if (fclose(r->ratios) != 0 || fclose(r->notes) != 0)
-		err(1, "memory");
-	fputs(r->notes_text, stdout);
+	struct table *t = table_of(r);
+
 	fflush(stdout);
-	if (r->json) {
-		fprintf(r->json, "], \"ratios\": [%s], \"notes\": ", r->ratios_text);
-		for (char *p = r->notes_text; *p; p++)
-			if (*p == '\n')
-				*p = ';';
-		put_string(r->json, r->notes_text);
-		fputs("}", r->json);
-	}
-	free(r->ratios_text);
-	free(r->notes_text);
-	write_rows(r);
-	write_quantiles(r);
+	write_rows(r, t);
+	write_grid(r, t);
+	write_quantiles(r, t);
+	for (size_t i = 0; i < t->n_rows; i++)
+		t->rows[i].figure = NULL;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "server.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,10 +19,29 @@
 #define READY_MS  60000
 #define SETTLE_MS 60000
 
-static const char *const objects[WORKS] = {"tiny.so", "words-stamp.so"};
+static const struct {
+	const char *name, *recipe; /* members of the configuration */
+} templates[TEMPLATES] = {
+	[TEMPLATE_TINY] = {"tiny", "\"lane\": \"object\", \"object\": \"tiny.so\""},
+	[TEMPLATE_WORDS] = {"words", "\"lane\": \"object\", \"object\": \"words-stamp.so\""},
+	[TEMPLATE_UNFILTERED] = {"unfiltered", "\"lane\": \"object\", \"object\": \"tiny.so\", "
+					       "\"nofork\": \"off\""},
+	[TEMPLATE_EXEC] = {"exec", "\"lane\": \"exec\""},
+	[TEMPLATE_SCARCE] = {"scarce", "\"lane\": \"object\", \"object\": \"tiny.so\""},
+};
+
+const char *template_name(enum template t)
+{
+	return templates[t].name;
+}
+
+enum work template_work(enum template t)
+{
+	return t == TEMPLATE_WORDS ? WORK_WORDS : WORK_TINY;
+}
 
 static void write_config(const struct bench *b, const char *path,
-			 const struct pool_sizes pools[WORKS])
+			 const struct pool_sizes pools[TEMPLATES])
 {
 	FILE *f = fopen(path, "we");
 	const char *comma = "";
@@ -32,13 +49,13 @@ static void write_config(const struct bench *b, const char *path,
 	if (!f)
 		err(1, "%s", path);
 	fputs("{\"templates\": {\n", f);
-	for (int w = 0; w < WORKS; w++) {
-		if (pools[w].size == 0)
+	for (int t = 0; t < TEMPLATES; t++) {
+		if (pools[t].size == 0)
 			continue;
 		fprintf(f,
-			"%s\"%s\": {\"lane\": \"object\", \"object\": \"%s\", \"leaves_max\": 4096, "
+			"%s\"%s\": {%s, \"leaves_max\": 4096, "
 			"\"pool\": {\"size\": %u, \"low\": %u}, \"prestart\": true}\n",
-			comma, work_name((enum work)w), objects[w], pools[w].size, pools[w].low);
+			comma, templates[t].name, templates[t].recipe, pools[t].size, pools[t].low);
 		comma = ",";
 	}
 	fputs("}}\n", f);
@@ -97,7 +114,7 @@ static void await_ready(const struct server *s, int notify, const char *log)
 	}
 }
 
-void server_start(struct server *s, const struct bench *b, const struct pool_sizes pools[WORKS],
+void server_start(struct server *s, const struct bench *b, const struct pool_sizes pools[TEMPLATES],
 		  const char *cgroup_procs)
 {
 	char config[128], notify_path[100], log[128];
@@ -153,9 +170,9 @@ static void see_template(const struct spawn_template_status *t, void *user)
 {
 	struct fullness *f = user;
 
-	for (int w = 0; w < WORKS; w++)
-		if (strcmp(t->name, work_name((enum work)w)) == 0 &&
-		    t->parked >= f->s->pools[w].size)
+	for (int i = 0; i < TEMPLATES; i++)
+		if (strcmp(t->name, templates[i].name) == 0 && f->s->pools[i].size > 0 &&
+		    t->parked >= f->s->pools[i].size)
 			f->lacking--;
 }
 
@@ -167,8 +184,8 @@ void server_settle(struct server *s)
 	for (unsigned waited = 0; waited < SETTLE_MS; waited++) {
 		struct fullness f = {.s = s};
 
-		for (int w = 0; w < WORKS; w++)
-			f.lacking += s->pools[w].size > 0;
+		for (int t = 0; t < TEMPLATES; t++)
+			f.lacking += s->pools[t].size > 0;
 		if (spawn_client_status(s->client, &calls, &f, &why) < 0)
 			errx(1, "status: %s", why.message);
 		if (f.lacking == 0)
@@ -178,74 +195,10 @@ void server_settle(struct server *s)
 	errx(1, "the pools do not fill");
 }
 
-/* The line of /proc/PID/stat behind the name; false when the process is gone. */
-static bool read_stat(pid_t pid, char name[16], char *line, size_t size, const char **ret_rest)
-{
-	char path[64], *open, *close;
-	size_t len;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	len = fread(line, 1, size - 1, f);
-	fclose(f);
-	line[len] = '\0';
-	open = strchr(line, '(');
-	close = strrchr(line, ')');
-	if (!open || !close)
-		return false;
-	snprintf(name, 16, "%.*s", (int)(close - open - 1), open + 1);
-	*ret_rest = close + 2;
-	return true;
-}
-
-size_t server_processes(const struct server *s, struct server_process ret[PROCESSES_MAX])
-{
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
-	size_t n = 0;
-
-	if (!proc)
-		err(1, "/proc");
-	while ((entry = readdir(proc)) && n < PROCESSES_MAX) {
-		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		struct server_process *p = &ret[n];
-		char line[1024], state;
-		const char *rest;
-		int parent;
-
-		if (!isdigit((unsigned char)entry->d_name[0]) ||
-		    !read_stat(pid, p->name, line, sizeof(line), &rest) ||
-		    sscanf(rest, "%c %d", &state, &parent) != 2)
-			continue;
-		if (pid != s->pid && parent != s->pid)
-			continue;
-		p->pid = pid;
-		n++;
-	}
-	closedir(proc);
-	return n;
-}
-
-double process_cpu_us(pid_t pid)
-{
-	unsigned long user, system;
-	char line[1024], name[16];
-	const char *rest;
-
-	if (!read_stat(pid, name, line, sizeof(line), &rest) ||
-	    sscanf(rest, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) !=
-		    2)
-		errx(1, "process %d is gone", (int)pid);
-	return ((double)user + (double)system) * 1e6 / (double)sysconf(_SC_CLK_TCK);
-}
-
 double server_cpu_us(const struct server *s)
 {
-	struct server_process processes[PROCESSES_MAX];
-	size_t n = server_processes(s, processes);
+	struct process processes[PROCESSES_MAX];
+	size_t n = processes_of(s->pid, processes);
 	double sum = 0;
 
 	for (size_t i = 0; i < n; i++)

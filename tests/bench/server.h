@@ -5,10 +5,20 @@
 
 #include "bench.h"
 #include "libspawn.h"
+#include "process.h"
 
 #include <sys/types.h>
 
-#define PROCESSES_MAX 16
+enum template {
+	TEMPLATE_TINY,
+	TEMPLATE_WORDS,
+	TEMPLATE_UNFILTERED, /* tiny with "nofork": "off", which is not its default */
+	TEMPLATE_SCARCE,     /* tiny, for a pool that does not do */
+	TEMPLATE_EXEC,	     /* its leaves execute the programs */
+	TEMPLATES
+};
+const char *template_name(enum template t);
+enum work template_work(enum template t);
 
 struct pool_sizes {
 	unsigned size, low; /* size 0: the template is not configured */
@@ -19,24 +29,16 @@ struct server {
 	pid_t pid;
 	int pidfd;
 	struct spawn_client *client; /* for status; who measures has its own */
-	struct pool_sizes pools[WORKS];
+	struct pool_sizes pools[TEMPLATES];
 };
 
 /* Returns when all pools are full. cgroup_procs: the file to write itself into, or NULL. */
-void server_start(struct server *s, const struct bench *b, const struct pool_sizes pools[WORKS],
+void server_start(struct server *s, const struct bench *b, const struct pool_sizes pools[TEMPLATES],
 		  const char *cgroup_procs);
 void server_stop(struct server *s);
 /* Waits until all pools are full. */
 void server_settle(struct server *s);
-
-struct server_process {
-	pid_t pid;
-	char name[16]; /* "spawnd", "spawnd-broker", "spawn-host" */
-};
-/* Keeper, broker, hosts. */
-size_t server_processes(const struct server *s, struct server_process ret[PROCESSES_MAX]);
-/* What one has used so far, and what all have. */
-double process_cpu_us(pid_t pid);
+/* What keeper, broker and hosts have used so far. */
 double server_cpu_us(const struct server *s);
 
 #endif

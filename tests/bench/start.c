@@ -8,9 +8,14 @@
 
 #include <err.h>
 
-#define ROUNDS	     400
+#define ROUNDS	     300
 #define ROUNDS_QUICK 60
 #define WARM_UP	     10
+
+/* What must hold. */
+#define FIRST_SOONER	 5
+#define FIRST_SOONER_P99 3
+#define HANDLE_TRIPS	 2
 
 struct lane {
 	enum work work;
@@ -20,22 +25,27 @@ struct lane {
 	unsigned misses;
 };
 
-static const enum way ways_of_work[] = {WAY_SUBMIT, WAY_PROCESS, WAY_POSIX_SPAWN, WAY_VFORK,
-					WAY_FORK_EXEC};
-#define WAYS_OF_WORK (sizeof(ways_of_work) / sizeof(ways_of_work[0]))
-/* Those of each work, then those that start nothing of it. */
-#define LANES	   (WORKS * WAYS_OF_WORK + 2)
-#define FORK	   (LANES - 2)
+static const struct {
+	enum work work;
+	enum way way;
+} kinds[] = {
+	{WORK_TINY, WAY_SUBMIT},      {WORK_TINY, WAY_PROCESS},
+	{WORK_TINY, WAY_EXEC_SUBMIT}, {WORK_TINY, WAY_EXEC_PROCESS},
+	{WORK_TINY, WAY_OWN_SUBMIT},  {WORK_TINY, WAY_OWN_PROCESS},
+	{WORK_TINY, WAY_POSIX_SPAWN}, {WORK_TINY, WAY_VFORK},
+	{WORK_TINY, WAY_FORK_EXEC},   {WORK_WORDS, WAY_SUBMIT},
+	{WORK_WORDS, WAY_PROCESS},    {WORK_WORDS, WAY_POSIX_SPAWN},
+	{WORK_WORDS, WAY_VFORK},      {WORK_WORDS, WAY_FORK_EXEC},
+	{WORK_TINY, WAY_FORK}, /* these two start nothing of it */
+	{WORK_TINY, WAY_ROUND_TRIP},
+};
+#define LANES	   (sizeof(kinds) / sizeof(kinds[0]))
 #define ROUND_TRIP (LANES - 1)
 
 static void make_lanes(struct lane lanes[LANES])
 {
-	for (size_t w = 0; w < WORKS; w++)
-		for (size_t i = 0; i < WAYS_OF_WORK; i++)
-			lanes[w * WAYS_OF_WORK + i] =
-				(struct lane){.work = (enum work)w, .way = ways_of_work[i]};
-	lanes[FORK] = (struct lane){.way = WAY_FORK};
-	lanes[ROUND_TRIP] = (struct lane){.way = WAY_ROUND_TRIP};
+	for (size_t i = 0; i < LANES; i++)
+		lanes[i] = (struct lane){.work = kinds[i].work, .way = kinds[i].way};
 }
 
 static struct lane *lane_of(struct lane lanes[LANES], enum work work, enum way way)
@@ -64,9 +74,33 @@ static const char *what_of(const struct lane *l)
 	return l->way == WAY_FORK || l->way == WAY_ROUND_TRIP ? "bare" : work_name(l->work);
 }
 
-static bool is_leaf(enum way way)
+/* Calls for each way of spawnd's, with posix_spawn of the same. */
+static void for_each_leaf(struct report *r, struct lane lanes[LANES],
+			  void (*call)(struct report *r, struct lane *leaf, struct lane *beside))
 {
-	return way == WAY_SUBMIT || way == WAY_PROCESS;
+	for (size_t i = 0; i < LANES; i++)
+		if (way_is_leaf(lanes[i].way))
+			call(r, &lanes[i], lane_of(lanes, lanes[i].work, WAY_POSIX_SPAWN));
+}
+
+static void compare_first(struct report *r, struct lane *leaf, struct lane *beside)
+{
+	report_ratio(r, &beside->first, &leaf->first, "%s: posix_spawn / %s", work_name(leaf->work),
+		     way_name(leaf->way));
+	if (leaf->way != WAY_PROCESS)
+		return;
+	report_claim(r, AT_LEAST, FIRST_SOONER, "", figure_ratio(&beside->first, &leaf->first, 50),
+		     "%s: first instruction sooner than posix_spawn's", work_name(leaf->work));
+	report_claim(r, AT_LEAST, FIRST_SOONER_P99, "",
+		     figure_ratio(&beside->first, &leaf->first, 99),
+		     "%s: the same at the 99th percentile", work_name(leaf->work));
+}
+
+static void note_misses(struct report *r, struct lane *leaf, struct lane *beside)
+{
+	if (leaf->misses)
+		report_note(r, "left out, for no leaf was parked: %u of %s, %s", leaf->misses,
+			    work_name(leaf->work), way_name(leaf->way));
 }
 
 static void report_first(struct report *r, struct lane lanes[LANES])
@@ -75,21 +109,16 @@ static void report_first(struct report *r, struct lane lanes[LANES])
 	for (size_t i = 0; i < ROUND_TRIP; i++)
 		report_row(r, what_of(&lanes[i]), way_name(lanes[i].way), way_mode(lanes[i].way),
 			   &lanes[i].first);
-	for (int w = 0; w < WORKS; w++)
-		for (size_t i = 0; i < WAYS_OF_WORK; i++)
-			if (is_leaf(ways_of_work[i]))
-				report_ratio(r,
-					     &lane_of(lanes, (enum work)w, WAY_POSIX_SPAWN)->first,
-					     &lane_of(lanes, (enum work)w, ways_of_work[i])->first,
-					     "%s: posix_spawn / %s", work_name((enum work)w),
-					     way_name(ways_of_work[i]));
+	for_each_leaf(r, lanes, compare_first);
+	for_each_leaf(r, lanes, note_misses);
 	report_note(r, "words: the list is loaded: from there on it can check");
-	report_note(r, "leaves: pool hits alone; left out as misses: %u of words, %u of tiny",
-		    lane_of(lanes, WORK_WORDS, WAY_SUBMIT)->misses +
-			    lane_of(lanes, WORK_WORDS, WAY_PROCESS)->misses,
-		    lane_of(lanes, WORK_TINY, WAY_SUBMIT)->misses +
-			    lane_of(lanes, WORK_TINY, WAY_PROCESS)->misses);
 	report_table_end(r);
+}
+
+static void compare_handle(struct report *r, struct lane *leaf, struct lane *beside)
+{
+	report_ratio(r, &beside->handle, &leaf->handle, "%s: posix_spawn / %s",
+		     work_name(leaf->work), way_name(leaf->way));
 }
 
 static void report_handle(struct report *r, struct lane lanes[LANES])
@@ -100,18 +129,21 @@ static void report_handle(struct report *r, struct lane lanes[LANES])
 	for (size_t i = 0; i < LANES; i++)
 		report_row(r, what_of(&lanes[i]), way_name(lanes[i].way), way_mode(lanes[i].way),
 			   &lanes[i].handle);
-	for (int w = 0; w < WORKS; w++) {
-		struct figure *submit = &lane_of(lanes, (enum work)w, WAY_SUBMIT)->handle,
-			      *process = &lane_of(lanes, (enum work)w, WAY_PROCESS)->handle,
-			      *spawn = &lane_of(lanes, (enum work)w, WAY_POSIX_SPAWN)->handle;
-		const char *name = work_name((enum work)w);
-
-		report_ratio(r, submit, trip, "%s: reply-first / bare round trip", name);
-		report_ratio(r, process, trip, "%s: confirmed / bare round trip", name);
-		report_ratio(r, spawn, submit, "%s: posix_spawn / reply-first", name);
-		report_ratio(r, spawn, process, "%s: posix_spawn / confirmed", name);
-	}
+	for (size_t i = 0; i < LANES; i++)
+		if (way_is_leaf(lanes[i].way))
+			report_ratio(r, &lanes[i].handle, trip, "%s: %s / bare round trip",
+				     what_of(&lanes[i]), way_name(lanes[i].way));
+	for_each_leaf(r, lanes, compare_handle);
+	report_claim(r, AT_MOST, HANDLE_TRIPS, "",
+		     figure_ratio(&lane_of(lanes, WORK_TINY, WAY_SUBMIT)->handle, trip, 50),
+		     "tiny: handle, reply-first, in bare round trips");
 	report_table_end(r);
+}
+
+static void compare_status(struct report *r, struct lane *leaf, struct lane *beside)
+{
+	report_ratio(r, &beside->status, &leaf->status, "%s: wait4 after posix_spawn / %s",
+		     work_name(leaf->work), way_name(leaf->way));
 }
 
 static void report_status(struct report *r, struct lane lanes[LANES])
@@ -120,12 +152,9 @@ static void report_status(struct report *r, struct lane lanes[LANES])
 		     "µs");
 	for (size_t i = 0; i < ROUND_TRIP; i++)
 		report_row(r, what_of(&lanes[i]), way_name(lanes[i].way),
-			   is_leaf(lanes[i].way) ? "spawn_proc_wait" : "wait4", &lanes[i].status);
-	for (int w = 0; w < WORKS; w++)
-		report_ratio(r, &lane_of(lanes, (enum work)w, WAY_POSIX_SPAWN)->status,
-			     &lane_of(lanes, (enum work)w, WAY_PROCESS)->status,
-			     "%s: wait4 after posix_spawn / spawn_proc_wait",
-			     work_name((enum work)w));
+			   way_is_leaf(lanes[i].way) ? "spawn_proc_wait" : "wait4",
+			   &lanes[i].status);
+	for_each_leaf(r, lanes, compare_status);
 	report_table_end(r);
 }
 
@@ -153,6 +182,7 @@ static void measure(const struct bench *b, struct starter starters[WORKS], struc
 		    unsigned rounds)
 {
 	size_t order[LANES];
+	bool served = true;
 
 	for (size_t i = 0; i < LANES; i++)
 		order[i] = i;
@@ -162,7 +192,8 @@ static void measure(const struct bench *b, struct starter starters[WORKS], struc
 			struct lane *l = &lanes[order[i]];
 			struct sample sample;
 
-			pause_for(b->pause_ms);
+			pause_for(pause_behind(b, served));
+			served = way_is_served(l->way);
 			starter_run(&starters[l->work], l->way, &sample);
 			if (round >= WARM_UP)
 				lane_add(l, &sample);
@@ -172,18 +203,22 @@ static void measure(const struct bench *b, struct starter starters[WORKS], struc
 
 void question_start(const struct bench *b)
 {
-	static const struct pool_sizes pools[WORKS] = {{8, 4}, {8, 4}};
-	unsigned rounds = b->rounds ? b->rounds : b->quick ? ROUNDS_QUICK : ROUNDS;
+	static const struct pool_sizes pools[TEMPLATES] = {
+		[TEMPLATE_TINY] = {8, 4},
+		[TEMPLATE_WORDS] = {8, 4},
+		[TEMPLATE_EXEC] = {8, 4},
+	};
 	struct starter starters[WORKS];
 	struct lane lanes[LANES];
 	struct server server;
 
 	make_lanes(lanes);
 	server_start(&server, b, pools, NULL);
-	for (int w = 0; w < WORKS; w++)
-		starter_open(&starters[w], b, (enum work)w, server.socket);
-	starter_add_echo(&starters[0]); /* the bare lanes say work 0 */
-	measure(b, starters, lanes, rounds);
+	starter_open(&starters[WORK_TINY], b, TEMPLATE_TINY, server.socket, true);
+	starter_open(&starters[WORK_WORDS], b, TEMPLATE_WORDS, server.socket, true);
+	for (size_t i = 0; i < LANES; i++)
+		starter_prepare(&starters[lanes[i].work], lanes[i].way);
+	measure(b, starters, lanes, bench_rounds(b, ROUNDS, ROUNDS_QUICK));
 	for (int w = 0; w < WORKS; w++)
 		starter_close(&starters[w]);
 	server_stop(&server);

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -22,16 +21,26 @@
 
 #define HIGH_FD	    100 /* beyond what is given to children */
 
+/* How a child comes to be. */
+enum origin { NONE, COLD, FORK, OBJECT, EXEC, OWN };
+
 static const struct {
 	const char *name, *mode;
+	enum origin origin;
+	bool confirmed;
 } ways[WAYS] = {
-	[WAY_SUBMIT] = {"spawn_submit", "reply-first: STARTED"},
-	[WAY_PROCESS] = {"spawn_process", "confirmed: READY"},
-	[WAY_POSIX_SPAWN] = {"posix_spawn", "confirmed: after exec"},
-	[WAY_VFORK] = {"vfork + exec", "confirmed: after exec"},
-	[WAY_FORK_EXEC] = {"fork + exec", "unconfirmed: before exec"},
-	[WAY_FORK] = {"fork + pipe, no exec", "unconfirmed: fork returns"},
-	[WAY_ROUND_TRIP] = {"SEQPACKET, 1 fd each way", "answer: no process"},
+	[WAY_SUBMIT] = {"spawn_submit", "reply-first: STARTED", OBJECT, false},
+	[WAY_PROCESS] = {"spawn_process", "confirmed: READY", OBJECT, true},
+	[WAY_EXEC_SUBMIT] = {"exec, spawn_submit", "reply-first: STARTED", EXEC, false},
+	[WAY_EXEC_PROCESS] = {"exec, spawn_process", "confirmed: after exec", EXEC, true},
+	[WAY_OWN_SUBMIT] = {"own exec, spawn_submit", "reply-first: STARTED", OWN, false},
+	[WAY_OWN_PROCESS] = {"own exec, spawn_process", "confirmed: after exec", OWN, true},
+	[WAY_POSIX_SPAWN] = {"posix_spawn", "confirmed: after exec", COLD, true},
+	[WAY_VFORK] = {"vfork + exec", "confirmed: after exec", COLD, true},
+	[WAY_FORK_EXEC] = {"fork + exec", "unconfirmed: before exec", COLD, false},
+	[WAY_FORK] = {"fork + pipe, no exec", "unconfirmed: fork returns", FORK, false},
+	[WAY_ROUND_TRIP] = {"SEQPACKET, 1 fd each way", "answer: no process", NONE, true},
+	[WAY_NOTHING] = {"nothing started", "", NONE, false},
 };
 
 const char *way_name(enum way w)
@@ -42,6 +51,16 @@ const char *way_name(enum way w)
 const char *way_mode(enum way w)
 {
 	return ways[w].mode;
+}
+
+bool way_is_leaf(enum way w)
+{
+	return way_is_served(w) || ways[w].origin == OWN;
+}
+
+bool way_is_served(enum way w)
+{
+	return ways[w].origin == OBJECT || ways[w].origin == EXEC;
 }
 
 static void open_stamps(struct starter *s)
@@ -58,21 +77,23 @@ static void open_stamps(struct starter *s)
 		err(1, "mmap");
 }
 
-void starter_open(struct starter *s, const struct bench *b, enum work work, const char *socket)
+void starter_open(struct starter *s, const struct bench *b, enum template template_,
+		  const char *socket, bool stamping)
 {
-	static const char *const args[] = {STAMP_ARG};
-	struct spawn_error why;
-
-	*s = (struct starter){.cold = work_cold(b, work), .echo = -1};
-	open_stamps(s);
-	if (!socket)
+	*s = (struct starter){
+		.cold = work_cold(b, template_work(template_)),
+		.template_ = template_,
+		.socket = socket,
+		.stamping = stamping,
+		.stamps_fd = -1,
+		.echo = -1,
+	};
+	if (!stamping)
 		return;
-	s->request = spawn_request_new(work_name(work));
-	if (!s->request || spawn_request_args(s->request, 1, args) < 0 ||
-	    spawn_request_fd(s->request, s->stamps_fd, STAMP_FD) < 0)
-		errx(1, "cannot make a request");
-	if (spawn_client_open(&s->client, socket, &why) < 0)
-		errx(1, "%s", why.message);
+	open_stamps(s);
+	if (posix_spawn_file_actions_init(&s->actions) != 0 ||
+	    posix_spawn_file_actions_adddup2(&s->actions, s->stamps_fd, STAMP_FD) != 0)
+		errx(1, "memory");
 }
 
 _Noreturn static void echo(int fd)
@@ -90,7 +111,7 @@ _Noreturn static void echo(int fd)
 	_exit(0);
 }
 
-void starter_add_echo(struct starter *s)
+static void open_echo(struct starter *s)
 {
 	int pair[2];
 
@@ -107,12 +128,47 @@ void starter_add_echo(struct starter *s)
 	s->echo = pair[0];
 }
 
+static struct spawn_request *make_request(const struct starter *s, enum template template_)
+{
+	static const char *const args[] = {STAMP_ARG};
+	struct spawn_request *request = spawn_request_new(template_name(template_));
+
+	if (!request ||
+	    (template_ == TEMPLATE_EXEC && spawn_request_program(request, s->cold) < 0) ||
+	    (s->stamping && (spawn_request_args(request, 1, args) < 0 ||
+			     spawn_request_fd(request, s->stamps_fd, STAMP_FD) < 0)))
+		errx(1, "cannot make a request");
+	return request;
+}
+
+void starter_prepare(struct starter *s, enum way way)
+{
+	enum origin origin = ways[way].origin;
+	struct spawn_error why;
+
+	if (way_is_served(way) && !s->client && spawn_client_open(&s->client, s->socket, &why) < 0)
+		errx(1, "%s", why.message);
+	if (origin == OBJECT && !s->leaf)
+		s->leaf = make_request(s, s->template_);
+	if (origin == OWN && !s->own && spawn_private_open(&s->own, &why) < 0)
+		errx(1, "%s", why.message);
+	if ((origin == EXEC || origin == OWN) && !s->exec)
+		s->exec = make_request(s, TEMPLATE_EXEC);
+	if (way == WAY_ROUND_TRIP && s->echo < 0)
+		open_echo(s);
+}
+
 void starter_close(struct starter *s)
 {
-	spawn_request_free(s->request);
+	spawn_request_free(s->leaf);
+	spawn_request_free(s->exec);
 	spawn_client_close(s->client);
-	munmap(s->stamps, sizeof(*s->stamps));
-	close(s->stamps_fd);
+	spawn_client_close(s->own);
+	if (s->stamping) {
+		posix_spawn_file_actions_destroy(&s->actions);
+		munmap(s->stamps, sizeof(*s->stamps));
+		close(s->stamps_fd);
+	}
 	if (s->echo >= 0) {
 		close(s->echo);
 		while (waitpid(s->echo_pid, NULL, 0) < 0 && errno == EINTR)
@@ -135,44 +191,50 @@ static void expect_success(struct spawn_exit *end)
 		     spawn_exit_status(end), spawn_exit_signal(end), r, step);
 }
 
-struct submitted {
-	struct spawn_proc *proc;
-};
-
 static void on_started(struct spawn_proc *proc, const struct spawn_error *why, void *user)
 {
-	struct submitted *s = user;
+	struct spawn_proc **ret = user;
 
 	if (!proc)
 		errx(1, "spawn_submit: %s", why->message);
-	s->proc = proc;
+	*ret = proc;
 }
 
-static struct spawn_proc *submit(struct starter *s, uint64_t *ret_blocked)
+static struct spawn_client *client_of(const struct starter *s, enum way way)
 {
-	struct submitted submitted = {NULL};
+	return ways[way].origin == OWN ? s->own : s->client;
+}
+
+static struct spawn_request *request_of(const struct starter *s, enum way way)
+{
+	return ways[way].origin == OBJECT ? s->leaf : s->exec;
+}
+
+/* As the way has it; of those not confirmed *ret is set by what reads the connection later. */
+static void start_leaf(struct starter *s, enum way way, struct spawn_proc **ret)
+{
+	struct spawn_client *client = client_of(s, way);
+	struct spawn_request *request = request_of(s, way);
 	struct spawn_error why;
+	int r;
 
-	if (spawn_submit(s->client, s->request, on_started, &submitted, NULL, &why) < 0)
-		errx(1, "spawn_submit: %s", why.message);
-	*ret_blocked = clock_now();
-	while (!submitted.proc) {
-		struct pollfd p = {.fd = spawn_client_fd(s->client), .events = POLLIN};
+	*ret = NULL;
+	if (ways[way].confirmed)
+		r = spawn_process(client, request, ret, &why);
+	else
+		r = spawn_submit(client, request, on_started, ret, NULL, &why);
+	if (r < 0)
+		errx(1, "%s: %s", way_name(way), why.message);
+}
 
-		if (poll(&p, 1, -1) > 0 && spawn_client_dispatch(s->client) < 0)
+static void await_started(struct spawn_client *client, struct spawn_proc *const *proc)
+{
+	while (!*proc) {
+		struct pollfd p = {.fd = spawn_client_fd(client), .events = POLLIN};
+
+		if (poll(&p, 1, -1) > 0 && spawn_client_dispatch(client) < 0)
 			errx(1, "the server was lost");
 	}
-	return submitted.proc;
-}
-
-static struct spawn_proc *process(struct starter *s)
-{
-	struct spawn_proc *proc;
-	struct spawn_error why;
-
-	if (spawn_process(s->client, s->request, &proc, &why) < 0)
-		errx(1, "spawn_process: %s", why.message);
-	return proc;
 }
 
 static bool was_hit(const struct spawn_proc *proc)
@@ -199,79 +261,86 @@ static void read_stages(const struct spawn_proc *proc, struct sample *ret)
 
 static void run_leaf(struct starter *s, enum way way, struct sample *ret)
 {
-	uint64_t from = clock_now(), blocked = 0, handle, over;
-	struct spawn_proc *proc = way == WAY_SUBMIT ? submit(s, &blocked) : process(s);
+	uint64_t from = clock_now(), returned, handle, over;
+	struct spawn_proc *proc;
 	struct spawn_exit *end;
 
+	start_leaf(s, way, &proc);
+	returned = clock_now();
+	await_started(client_of(s, way), &proc);
 	handle = clock_now();
 	if (spawn_proc_wait(proc, -1, &end) < 0)
 		errx(1, "spawn_proc_wait failed");
 	over = clock_now();
 	expect_success(end);
 	*ret = (struct sample){
-		.blocked = us(from, blocked ? blocked : handle),
-		.handle = us(from, handle),
+		.blocked = us(from, returned),
+		.handle = us(from, ways[way].confirmed ? returned : handle),
 		.first = us(from, s->stamps->first),
 		.status = us(s->stamps->last, over),
 	};
-	read_stages(proc, ret);
+	if (ways[way].origin == OWN)
+		ret->hit = true; /* there is no pool, and nobody notes moments */
+	else
+		read_stages(proc, ret);
 	spawn_exit_free(end);
 	spawn_proc_free(proc);
 }
 
-static char *const stamp_argv[] = {(char *)"cold", (char *)STAMP_ARG, NULL};
-static char *const plain_argv[] = {(char *)"cold", NULL};
-
-static pid_t start_posix_spawn(const struct starter *s, char *const argv[])
+static char *const *argv_of(const struct starter *s)
 {
-	posix_spawn_file_actions_t actions;
-	pid_t pid;
-	int r;
+	static char *const stamp_argv[] = {(char *)"cold", (char *)STAMP_ARG, NULL},
+			   *const plain_argv[] = {(char *)"cold", NULL};
 
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, s->stamps_fd, STAMP_FD);
-	r = posix_spawn(&pid, s->cold, &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
+	return s->stamping ? stamp_argv : plain_argv;
+}
+
+static pid_t start_posix_spawn(const struct starter *s)
+{
+	pid_t pid;
+	int r = posix_spawn(&pid, s->cold, s->stamping ? &s->actions : NULL, NULL, argv_of(s),
+			    environ);
+
 	if (r)
 		errx(1, "posix_spawn: %s", strerror(r));
 	return pid;
 }
 
-_Noreturn static void exec_cold(const struct starter *s, char *const argv[])
+_Noreturn static void exec_cold(const struct starter *s)
 {
-	if (dup2(s->stamps_fd, STAMP_FD) >= 0)
-		execve(s->cold, argv, environ);
+	if (!s->stamping || dup2(s->stamps_fd, STAMP_FD) >= 0)
+		execve(s->cold, argv_of(s), environ);
 	_exit(127);
 }
 
-static pid_t start_vfork(const struct starter *s, char *const argv[])
+static pid_t start_vfork(const struct starter *s)
 {
 	pid_t pid = vfork();
 
 	if (pid == 0)
-		exec_cold(s, argv);
+		exec_cold(s);
 	return pid;
 }
 
-static pid_t start_fork(const struct starter *s, char *const argv[])
+static pid_t start_fork(const struct starter *s)
 {
 	pid_t pid = fork();
 
 	if (pid == 0)
-		exec_cold(s, argv);
+		exec_cold(s);
 	return pid;
 }
 
-static pid_t start_cold(const struct starter *s, enum way way, char *const argv[])
+static pid_t start_cold(const struct starter *s, enum way way)
 {
 	pid_t pid = -1;
 
 	if (way == WAY_POSIX_SPAWN)
-		pid = start_posix_spawn(s, argv);
+		pid = start_posix_spawn(s);
 	else if (way == WAY_VFORK)
-		pid = start_vfork(s, argv);
+		pid = start_vfork(s);
 	else if (way == WAY_FORK_EXEC)
-		pid = start_fork(s, argv);
+		pid = start_fork(s);
 	if (pid < 0)
 		err(1, "%s", way_name(way));
 	return pid;
@@ -291,7 +360,7 @@ static void await_success(pid_t pid, struct rusage *ret)
 static void run_cold(struct starter *s, enum way way, struct sample *ret)
 {
 	uint64_t from = clock_now(), handle, over;
-	pid_t pid = start_cold(s, way, stamp_argv);
+	pid_t pid = start_cold(s, way);
 
 	handle = clock_now();
 	await_success(pid, NULL);
@@ -353,7 +422,9 @@ static void run_round_trip(struct starter *s, struct sample *ret)
 void starter_run(struct starter *s, enum way way, struct sample *ret)
 {
 	*s->stamps = (struct stamps){0};
-	if (way == WAY_SUBMIT || way == WAY_PROCESS)
+	if (way == WAY_NOTHING)
+		*ret = (struct sample){.hit = true};
+	else if (way_is_leaf(way))
 		run_leaf(s, way, ret);
 	else if (way == WAY_FORK)
 		run_fork(s, ret);
@@ -369,31 +440,56 @@ static double rusage_us(const struct rusage *ru)
 	       (double)(ru->ru_utime.tv_usec + ru->ru_stime.tv_usec);
 }
 
-void starter_pass(struct starter *s, enum way way, struct pass *ret)
+/* One that was started and is not waited for yet. */
+struct flight {
+	struct spawn_proc *proc;
+	pid_t pid;
+};
+
+static void pass_begin(struct starter *s, enum way way, struct flight *f, struct pass *ret)
+{
+	uint64_t from = clock_now();
+
+	if (!way_is_leaf(way))
+		f->pid = start_cold(s, way);
+	else
+		start_leaf(s, way, &f->proc);
+	ret->call_us = us(from, clock_now());
+}
+
+static void pass_end(struct starter *s, enum way way, struct flight *f, struct pass *ret)
 {
 	struct spawn_usage usage = {.size = sizeof(usage)};
-	uint64_t from = clock_now(), blocked;
-	struct spawn_proc *proc;
 	struct spawn_exit *end;
+	struct rusage ru;
 
-	if (way != WAY_SUBMIT && way != WAY_PROCESS) {
-		pid_t pid = start_cold(s, way, plain_argv);
-		struct rusage ru;
-
-		ret->call_us = us(from, clock_now());
-		await_success(pid, &ru);
+	if (!way_is_leaf(way)) {
+		await_success(f->pid, &ru);
 		ret->child_us = rusage_us(&ru);
 		ret->hit = true;
 		return;
 	}
-	proc = way == WAY_SUBMIT ? submit(s, &blocked) : process(s);
-	ret->call_us = us(from, clock_now());
-	if (spawn_proc_wait(proc, -1, &end) < 0)
+	await_started(client_of(s, way), &f->proc);
+	if (spawn_proc_wait(f->proc, -1, &end) < 0)
 		errx(1, "spawn_proc_wait failed");
 	expect_success(end);
 	spawn_exit_usage(end, &usage);
 	ret->child_us = (double)(usage.utime_us + usage.stime_us);
-	ret->hit = was_hit(proc);
+	ret->hit = !way_is_served(way) || was_hit(f->proc);
 	spawn_exit_free(end);
-	spawn_proc_free(proc);
+	spawn_proc_free(f->proc);
+}
+
+void starter_passes(struct starter *s, enum way way, unsigned depth, unsigned n, struct pass *ret)
+{
+	struct flight flights[DEPTH_MAX];
+
+	for (unsigned i = 0; i < n + depth; i++) {
+		struct flight *f = &flights[i % depth];
+
+		if (i >= depth && i - depth < n)
+			pass_end(s, way, f, &ret[i - depth]);
+		if (i < n)
+			pass_begin(s, way, f, &ret[i]);
+	}
 }

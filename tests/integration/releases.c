@@ -253,6 +253,32 @@ Test(releases, broker_that_dies_with_releases_unread_leaves_no_zombie)
 	spawn_client_close(client);
 }
 
+/* Nobody calls the library again: it has to find out by itself. */
+Test(releases, broker_that_died_before_the_release_leaves_no_zombie)
+{
+	struct spawn_client *client;
+	struct spawn_request *request = probe_request("exit", "3", NULL);
+	struct spawn_proc *proc;
+	uint64_t over;
+	pid_t broker;
+
+	server_start(&server, NULL);
+	client = server_client(&server);
+	broker = server_broker(&server);
+	cr_assert_eq(spawn_process(client, request, &proc, NULL), 0);
+	cr_assert(await_readable(spawn_proc_pidfd(proc)));
+	over = now_ms();
+	cr_assert(await_readable(spawn_client_fd(client)));
+	cr_assert_eq(spawn_client_dispatch(client), 1);
+	cr_assert_eq(kill(broker, SIGKILL), 0);
+	AWAIT(census_find(server.pid, "spawnd-broker", broker) != 0);
+	AWAIT(now_ms() > over + 200);
+	proc_expect_status(proc, 3);
+	AWAIT(census_zombies(server.pid) == 0);
+	spawn_request_free(request);
+	spawn_client_close(client);
+}
+
 /* Its last words before it goes: nobody else would tell. */
 Test(releases, client_that_closes_at_once_leaves_no_zombie)
 {

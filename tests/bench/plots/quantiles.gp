@@ -2,7 +2,7 @@
 # How many per cent of the starts took at most so long; a line a row of the table.
 set terminal svg noenhanced size 960,600 font "sans,12" background "white"
 set datafile separator "\t"
-stats data."-rows.tsv" using 2 nooutput # a row each
+stats data."-rows.tsv" using 3 nooutput # a row each
 set title heading
 set xlabel unit
 set ylabel "per cent of the samples"

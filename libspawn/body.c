@@ -164,31 +164,16 @@ static int encode_limits(struct frame *f)
 	return 0;
 }
 
-/* What the request leaves to the calling thread. */
-static int look_at_caller(const struct spawn_request *r, const struct passing *p, mode_t *ret_umask,
-			  uint64_t *ret_sigmask, uint64_t *ret_ignored, struct spawn_error *err)
+/* Of a caller whose own child it will be, who is looked at anyway: as in a child of fork. */
+static int look_at_caller(const struct passing *p, mode_t *ret_umask, uint64_t *ret_sigmask,
+			  uint64_t *ret_ignored)
 {
-	int rc = 0;
+	int r = identity_look(p->as, p->socket, ret_umask, ret_ignored);
 
-	*ret_ignored = r->ignored;
-	if (p->as || r->umask_given)
-		*ret_sigmask = caller_sigmask();
-	if (p->as) {
-		rc = identity_look(p->as, p->socket, ret_umask, ret_ignored);
-		if (rc < 0)
-			*ret_ignored = caller_ignored();
-		if (r->ignored_given)
-			*ret_ignored = r->ignored;
-	} else if (!r->umask_given) {
-		rc = caller_masks(ret_umask, ret_sigmask);
-	}
-	if (r->umask_given)
-		*ret_umask = r->umask;
-	else if (rc < 0)
-		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
-				   "cannot read the umask from /proc/thread-self/status%s",
-				   rc == -ENOENT ? " (give one in the request)" : "");
-	return 0;
+	*ret_sigmask = caller_sigmask();
+	if (r < 0)
+		*ret_ignored = caller_ignored();
+	return r;
 }
 
 /* The length of the body in *ret_data (to be freed), or a negative errno. */
@@ -198,15 +183,27 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	const char *argv0 = request_argv0(r), *search;
 	_cleanup_free_ uint8_t *data = NULL;
 	struct strings env = {0};
-	uint64_t sigmask, ignored;
+	mode_t mask = 0;
+	uint64_t sigmask, ignored = 0;
 	struct frame f;
-	mode_t mask;
 	size_t size;
 	int rc;
 
-	rc = look_at_caller(r, p, &mask, &sigmask, &ignored, err);
-	if (rc < 0)
-		return rc;
+	rc = 0;
+	if (p->as)
+		rc = look_at_caller(p, &mask, &sigmask, &ignored);
+	else if (!r->umask_given)
+		rc = caller_masks(&mask, &sigmask);
+	else
+		sigmask = caller_sigmask();
+	if (rc < 0 && !r->umask_given)
+		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
+				   "cannot read the umask from /proc/thread-self/status%s",
+				   rc == -ENOENT ? " (give one in the request)" : "");
+	if (r->umask_given)
+		mask = r->umask;
+	if (r->ignored_given)
+		ignored = r->ignored;
 	rc = request_environment(r, &env);
 	if (rc == -ENOMEM)
 		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make the request");

@@ -40,10 +40,10 @@ struct spawn_request {
 	size_t n_fds;
 	struct fd_opening *opens;
 	size_t n_opens;
-	bool umask_given, nofork_given, deadline_given, kill_with_caller, owner_given,
-		ignored_given;
+	bool umask_given, nofork_given, deadline_given, kill_with_caller, owner_given;
 	enum spawn_owner owner;
 	mode_t umask;
+	bool ignored_given;
 	uint64_t ignored; /* bit n-1: signal n */
 	uint32_t nofork;
 	uint64_t deadline_ms, grace_ms;

@@ -159,9 +159,9 @@ int spawn_request_open(struct spawn_request *request, int target, const char *pa
 int spawn_request_umask(struct spawn_request *request, mode_t mask);
 /*
  * The signals that it ignores from its first instruction on; all others are at their default.
- * Default: none, of the server's children; those that this process ignores at the start, of its own.
- * For the server's they are not looked up, as that costs a system call a signal: a program that
- * hands down what it ignores itself, as nohup(1) has it, says so.
+ * Default: none, of the server's children; those that this process ignores, of its own. For the
+ * server's they are not looked up at each start, as that costs a system call a signal: a program
+ * that hands down what it ignores itself, as nohup(1) has it, says so.
  */
 int spawn_request_ignore(struct spawn_request *request, const sigset_t *signals);
 

@@ -93,16 +93,16 @@ static void say_ready(const struct private_child *c)
 
 _Noreturn void private_child_run(struct private_host *h, struct private_child *c)
 {
-	BODY_ALIGNED static struct body body; /* too large for a stack that may be limited */
+	static BODY_ALIGNED struct body body; /* too large for a stack that may be limited */
 	struct body_error failed;
 	int r;
 
 	/* With a copy of it here the application would not see the end of a host that dies now. */
 	close(PRIVATE_CHANNEL_FD);
+	body.kept_fd = -1;
 	if (body_receive(c->body, &body, &failed) < 0)
 		die(c->body, &failed);
 	raise_limits(h->limits, &body);
-	body.kept_fd = -1;
 	if (body_apply(&body, h->limits, &c->body, &failed) < 0)
 		die(c->body, &failed);
 	if (c->nofork != NOFORK_OFF) {

@@ -373,6 +373,8 @@ static void host_over(struct watch *w, uint32_t events)
 		  h->reason_code ? h->reason_code : -ECHILD, h->reason_step, h->reason, h->tail,
 		  h->tail_len, retry_ms);
 	orphans_adopt(h);
+	/* Those of its children that died before this was seen were taken for records. */
+	reap_strangers(k);
 }
 
 void host_watch(struct host_process *h)

@@ -3,6 +3,7 @@
  * Templates that do not get warm: the request is told why, so is status, with the last of the
  * host's stderr; it is tried again, later and later; and the others are served.
  */
+#include "census.h"
 #include "probe_run.h"
 #include "server.h"
 
@@ -173,9 +174,16 @@ Test(warming, requests_that_wait_for_a_warming_template_are_all_served)
 /* Its own child beside the stranger is not handed out either. */
 Test(warming, host_that_offers_a_stranger_among_its_leaves_is_ended_and_told)
 {
+	struct census_process all[64];
 	struct template_state_seen seen;
+	size_t before;
 
-	start(CONFIG(PROBE "," TEMPLATE("bad", "offers_stranger.so", COLD)));
+	start(CONFIG(TEMPLATE("probe", "probe.so", PRESTART "," POOL(2, 1)) "," TEMPLATE(
+		"bad", "offers_stranger.so", COLD)));
+	server_await_parked(client, "probe", 2);
+	before = census_descendants(server.pid, all, 64);
 	expect_refusal("is not its child", &seen);
 	cr_assert_eq(seen.hits + seen.misses, 0);
+	/* What its hosts left is gone too. */
+	AWAIT(census_descendants(server.pid, all, 64) == before);
 }

@@ -10,7 +10,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -72,11 +71,8 @@ static void lie(void)
 	if (told++)
 		return;
 	child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-	if (child == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			pause();
-	}
+	if (child == 0)
+		_exit(0); /* a zombie is a child too */
 	offer((pid_t)child, getppid());
 }
 

@@ -19,8 +19,10 @@
 #define FRAME_SIZE	 512 /* a REAP of the broker's is the longest */
 #define FLUSH_TIMEOUT_MS 2000
 /* A pidfd stays readable for ever: once told it is only a handle. */
-#define LEAF_EVENTS (EPOLLIN | EPOLLONESHOT)
-#define ERRNO_MAX   4095
+#define LEAF_EVENTS   (EPOLLIN | EPOLLONESHOT)
+#define ERRNO_MAX     4095
+#define DOUBT_MS      2	   /* between two looks */
+#define DOUBT_KILL_MS 2000 /* parked and stopped: it has nothing to lose */
 
 static struct slot *leaf_slot(const struct leaf *l)
 {
@@ -218,11 +220,16 @@ void brood_flush(struct brood *b)
 	}
 }
 
+static void look_at(struct brood *b, uint64_t moment)
+{
+	if (moment && (!b->next_deadline || moment < b->next_deadline))
+		b->next_deadline = moment;
+}
+
 static void schedule(struct brood *b, struct leaf *l, uint64_t moment)
 {
 	l->deadline_ns = moment;
-	if (moment && (!b->next_deadline || moment < b->next_deadline))
-		b->next_deadline = moment;
+	look_at(b, moment);
 }
 
 /* TERM now and KILL after the grace. */
@@ -327,6 +334,8 @@ static bool owner_is_gone(struct brood *b, uint64_t id)
 	return id == 0 || (o && o->gone);
 }
 
+static void settle_doubt(struct brood *b, struct leaf *l);
+
 static void leaf_over(struct watch *w, uint32_t events)
 {
 	struct leaf *l = watch_owner(w, struct leaf, watch);
@@ -351,6 +360,7 @@ static void leaf_over(struct watch *w, uint32_t events)
 		if (b->ending)
 			reap(b, l, false);
 	}
+	settle_doubt(b, l);
 }
 
 int brood_add(struct brood *b, uint64_t serial, pid_t pid, int pidfd)
@@ -464,6 +474,74 @@ static void list_leaf(struct brood *b, struct leaf *l)
 		tell_exit(b, l);
 }
 
+static void tell_listed(struct brood *b)
+{
+	uint8_t buf[FRAME_SIZE];
+	struct frame f;
+
+	if (!b->listing || b->n_doubts > 0)
+		return;
+	b->listing = false;
+	frame_begin(&f, buf, sizeof(buf), MSG_LISTED, 0);
+	frame_u32(&f, REC_STATE, b->warm ? TEMPLATE_WARM : TEMPLATE_RETIRING);
+	frame_u32(&f, REC_NOFORK, b->nofork);
+	frame_u32(&f, REC_NOFORK_BY, b->nofork_by);
+	brood_send(b, &f, NULL);
+}
+
+void brood_doubt(struct brood *b)
+{
+	uint64_t now = clock_now();
+
+	for (uint32_t i = 0; i < b->n_slots; i++) {
+		struct leaf *l = &b->leaves[i];
+
+		if (l->pid == 0 || l->over || l->in_doubt || leaf_launched(l))
+			continue;
+		l->in_doubt = true;
+		b->n_doubts++;
+		b->doubt_until = now + DOUBT_KILL_MS * NS_PER_MS;
+	}
+	if (b->n_doubts > 0)
+		look_at(b, now + DOUBT_MS * NS_PER_MS);
+}
+
+/* It is over, and was told or reaped, or it runs: then what a launch brings with it is seen to. */
+static void settle_doubt(struct brood *b, struct leaf *l)
+{
+	if (!l->in_doubt)
+		return;
+	l->in_doubt = false;
+	b->n_doubts--;
+	if (l->pid && !l->over) {
+		if (l->noted.deadline_ns && !l->deadline_ns) {
+			l->grace_ms = l->noted.grace_ms;
+			schedule(b, l, l->noted.deadline_ns);
+		}
+		if (b->listing)
+			list_leaf(b, l);
+		if (owner_is_gone(b, l->noted.owner) && (l->noted.flags & FLAG_KILL_WITH_CALLER))
+			end_leaf(b, l, l->noted.grace_ms);
+	}
+	tell_listed(b);
+}
+
+static void look_into_doubts(struct brood *b, uint64_t now)
+{
+	for (uint32_t i = 0; b->n_doubts > 0 && i < b->n_slots; i++) {
+		struct leaf *l = &b->leaves[i];
+
+		if (!l->in_doubt)
+			continue;
+		if (leaf_launched(l))
+			settle_doubt(b, l);
+		else if (now >= b->doubt_until)
+			pidfd_signal(l->watch.fd, SIGKILL);
+	}
+	if (b->n_doubts > 0)
+		look_at(b, now + DOUBT_MS * NS_PER_MS);
+}
+
 static bool hear(struct brood *b);
 static void receive(struct watch *w, uint32_t events);
 
@@ -472,6 +550,10 @@ void brood_resume(struct brood *b, int channel)
 	b->channel.ready = receive;
 	if (channel >= 0 && poller_add(b->poller, &b->channel, channel, EPOLLIN | EPOLLOUT) < 0)
 		fd_close(channel);
+	/* Whether LISTED was said is not known any more: twice does no harm. */
+	brood_doubt(b);
+	b->listing = b->channel.fd >= 0;
+	tell_listed(b);
 }
 
 /*
@@ -493,9 +575,6 @@ static void disown_all(struct brood *b)
 
 void brood_connect(struct brood *b, int channel)
 {
-	uint8_t buf[FRAME_SIZE];
-	struct frame f;
-
 	/* The last broker's words first: what it was told of is done, and nobody will say it again.
 	 */
 	while (b->channel.fd >= 0 && hear(b))
@@ -507,21 +586,19 @@ void brood_connect(struct brood *b, int channel)
 		fd_close(channel);
 		return;
 	}
+	brood_doubt(b);
+	b->listing = true;
 	for (uint32_t i = 0; i < b->n_slots; i++) {
 		struct leaf *l = &b->leaves[i];
 
-		if (l->pid == 0)
+		if (l->pid == 0 || l->in_doubt)
 			continue;
 		if (l->over && !leaf_launched(l))
 			reap(b, l, false); /* died parked, with the last broker its only reader */
 		else
 			list_leaf(b, l);
 	}
-	frame_begin(&f, buf, sizeof(buf), MSG_LISTED, 0);
-	frame_u32(&f, REC_STATE, b->warm ? TEMPLATE_WARM : TEMPLATE_RETIRING);
-	frame_u32(&f, REC_NOFORK, b->nofork);
-	frame_u32(&f, REC_NOFORK_BY, b->nofork_by);
-	brood_send(b, &f, NULL);
+	tell_listed(b);
 }
 
 static void handle_reap(struct brood *b, const struct message *m)
@@ -602,6 +679,7 @@ static bool hear(struct brood *b)
 	if (n <= 0) {
 		/* The broker is gone, or makes no sense: the keeper sends another. */
 		lose_channel(b);
+		brood_doubt(b);
 		for (uint32_t i = 0; i < b->n_slots; i++)
 			if (b->leaves[i].pid && b->leaves[i].over && !leaf_launched(&b->leaves[i]))
 				reap(b, &b->leaves[i], false);
@@ -656,6 +734,7 @@ void brood_tick(struct brood *b)
 	if (now < b->next_deadline)
 		return;
 	b->next_deadline = 0;
+	look_into_doubts(b, now);
 	for (uint32_t i = 0; i < b->n_slots; i++) {
 		struct leaf *l = &b->leaves[i];
 

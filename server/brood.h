@@ -26,6 +26,7 @@ struct leaf {
 	uint64_t serial;
 	bool over, released;
 	bool launched; /* seen to be */
+	bool in_doubt; /* see brood_doubt() */
 	struct slot
 		noted; /* its slot at that moment: what is in shared memory may change any time */
 	uint64_t deadline_ns; /* of TERM, then of KILL; 0 for none */
@@ -67,6 +68,9 @@ struct brood {
 	uint32_t n_slots, n_leaves;
 	struct owner *owners;
 	uint64_t next_deadline; /* 0: none */
+	uint32_t n_doubts;
+	uint64_t doubt_until; /* parked ones that have not made up their mind by then are killed */
+	bool listing;	      /* LISTED is owed to the broker */
 	bool warm, stopping;
 	bool ending; /* nobody will ask for a record any more: reaped once it was told */
 	uint32_t nofork, nofork_by; /* of the template: told at the end of a list */
@@ -82,9 +86,17 @@ void brood_close(struct brood *b);
 int brood_free_slot(const struct brood *b);
 /* Watches a child of this process: takes pidfd. */
 int brood_add(struct brood *b, uint64_t serial, pid_t pid, int pidfd);
-/* Takes the channel to a (new) broker, lists every leaf there and says LISTED. */
+/*
+ * Whoever could launch the parked leaves is gone. Each leaves at the end of its socket, unless its
+ * launch is waiting there unread: so within moments it is known, and until then a list would say of
+ * a running leaf that it is parked, and nobody would see to its deadline.
+ */
+void brood_doubt(struct brood *b);
+/* Takes the channel to a (new) broker, lists every leaf there and says LISTED, once there is no
+ * doubt. */
 void brood_connect(struct brood *b, int channel);
-/* Takes a channel that was connected before this process became its own successor; -1 is fine. */
+/* Takes a channel that was connected before this process became its own successor, once all leaves
+ * are there; -1 is fine. */
 void brood_resume(struct brood *b, int channel);
 /*
  * Takes the caller's pidfd, -1 if it is known to be gone, in any case. 0, with the owner first in

@@ -86,6 +86,7 @@ void orphans_adopt(struct host_process *h)
 	b->nofork_by = h->nofork_by;
 	for (uint32_t i = 0; i < h->n_slots; i++)
 		adopt_leaf(h, i);
+	brood_doubt(b); /* a launch may be on its way to those that are parked */
 	if (b->n_leaves == 0)
 		return; /* swept by the loop: a caller up the stack may still hold it */
 	log_line(LOG_NOTICE, "orphans-adopted", "template=%s leaves=%u", h->template_name,

@@ -200,6 +200,7 @@ static void load_brood(struct host_process *h, struct state *s)
 {
 	struct brood *b = calloc(1, sizeof(*b));
 	uint64_t n;
+	int channel;
 
 	if (!b || brood_open(b, &h->keeper->poller, h->slots_fd, h->n_slots, NULL) < 0) {
 		free(b);
@@ -209,7 +210,7 @@ static void load_brood(struct host_process *h, struct state *s)
 	h->brood = b;
 	b->nofork = h->nofork;
 	b->nofork_by = h->nofork_by;
-	brood_resume(b, state_get_fd(s));
+	channel = state_get_fd(s);
 	for (n = state_get(s); n > 0 && !s->error; n--) {
 		uint64_t id = state_get(s);
 		bool disowned = state_get(s), gone = state_get(s);
@@ -222,6 +223,7 @@ static void load_brood(struct host_process *h, struct state *s)
 	for (n = state_get(s); n > 0 && !s->error; n--)
 		load_leaf(b, s);
 	load_unsent(b, s);
+	brood_resume(b, channel);
 }
 
 static void save_host(struct state *s, const struct host_process *h)

@@ -56,6 +56,12 @@ int fd_dup_above(int fd, int floor);
  */
 int fd_above_stdio(int fd);
 
+/*
+ * -EFBIG where this process may have no file of that size, memory files too: to make one would not
+ * fail but send SIGXFSZ, which ends the process.
+ */
+int file_size_check(size_t size);
+
 /* Reads all of [offset, offset + len) with pread; -ENODATA when the file is shorter. */
 int fd_pread_all(int fd, void *buf, size_t len, size_t offset);
 /* Writes all of buf; 0 or a negative errno. */

@@ -10,7 +10,8 @@
 
 #include <stddef.h>
 
-/* Closes fd if it is not -1; never retried (Linux frees the number even at EINTR). Keeps errno. Returns -1. */
+/* Closes fd if it is not -1; never retried (Linux frees the number even at EINTR). Keeps errno.
+ * Returns -1. */
 int fd_close(int fd);
 
 static inline void fd_closep(int *fd)

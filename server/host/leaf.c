@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -40,6 +41,8 @@ struct launch {
 #define LEAF_CONTROL_FD 3
 #define LEAF_SLOTS_FD	HOST_SLOTS_FD
 
+#define SLOTS_MAP_UNIT	65536u /* a multiple of every page size */
+
 /* Not through the vDSO: faulting its page in is dearer than the two calls that there are. */
 static uint64_t now(void)
 {
@@ -56,6 +59,20 @@ struct leaf_self {
 	int body_fd;	  /* -1 until launched */
 };
 
+/* A mapping cannot be refused, nor answered with SIGXFSZ, for a limit on the size of files. */
+static int write_slot_mapped(const struct leaf_self *self, size_t from, size_t len)
+{
+	size_t at = serial_slot(self->slot.serial) * sizeof(struct slot) + from,
+	       lead = at % SLOTS_MAP_UNIT;
+	char *p = mmap(NULL, lead + len, PROT_READ | PROT_WRITE, MAP_SHARED, self->body->kept_fd,
+		       (off_t)(at - lead));
+
+	if (p == MAP_FAILED)
+		return -errno;
+	memcpy(p + lead, (const char *)&self->slot + from, len);
+	return munmap(p, lead + len) < 0 ? -errno : 0; /* user code has none of it */
+}
+
 /*
  * Written through the descriptor: memory that parent and leaf share would have to be copied into
  * each leaf, faulted in, and unmapped before user code. The parent believes the rest once it sees
@@ -63,10 +80,24 @@ struct leaf_self {
  */
 static int write_slot(const struct leaf_self *self, size_t from, size_t len)
 {
-	off_t at = (off_t)(serial_slot(self->slot.serial) * sizeof(struct slot) + from);
-	ssize_t n = pwrite(self->body->kept_fd, (const char *)&self->slot + from, len, at);
+	size_t at = serial_slot(self->slot.serial) * sizeof(struct slot) + from;
+	ssize_t n;
 
+	if (self->warm->limits[RLIMIT_FSIZE].rlim_cur < at + len)
+		return write_slot_mapped(self, from, len);
+	n = pwrite(self->body->kept_fd, (const char *)&self->slot + from, len, (off_t)at);
 	return n < 0 ? -errno : (size_t)n == len ? 0 : -EIO;
+}
+
+/* The limits may be the caller's by now. */
+static void note_failure(const struct leaf_self *self)
+{
+	size_t from = offsetof(struct slot, start_step), len = sizeof(struct slot) - from;
+
+	if (file_size_check(SLOTS_MAX * sizeof(struct slot)) < 0)
+		write_slot_mapped(self, from, len);
+	else
+		write_slot(self, from, len);
 }
 
 _Noreturn static void die(struct leaf_self *self, unsigned step, int code, int index)
@@ -78,8 +109,7 @@ _Noreturn static void die(struct leaf_self *self, unsigned step, int code, int i
 		self->slot.start_step = step;
 		self->slot.start_errno = (uint32_t)-code;
 		/* A record that does not know why: the client still does. */
-		(void)!write_slot(self, offsetof(struct slot, start_step),
-				  sizeof(struct slot) - offsetof(struct slot, start_step));
+		note_failure(self);
 	}
 	if (self->body_fd >= 0) {
 		frame_begin(&f, buf, sizeof(buf), MSG_FAILED, 0);

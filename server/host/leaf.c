@@ -12,6 +12,7 @@
 #include "base/nofork.h"
 #include "host/lane.h"
 #include "host/nofork.h"
+#include "signals.h"
 #include "wire/channel.h"
 
 #include <errno.h>
@@ -130,20 +131,6 @@ _Noreturn void leaf_not_executed(struct leaf_self *self, int code)
 static void set_sigmask(uint64_t mask)
 {
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
-}
-
-/* As in a child of fork, after exec too; all others are at their default. */
-static void ignore_signals(uint64_t set)
-{
-	const struct {
-		void (*handler)(int);
-		unsigned long flags;
-		void *restorer;
-		uint64_t mask;
-	} ignore = {.handler = SIG_IGN};
-
-	for (; set; set &= set - 1)
-		syscall(SYS_rt_sigaction, __builtin_ctzll(set) + 1, &ignore, NULL, 8);
 }
 
 /* Everything that can be done before somebody waits for it. */
@@ -347,7 +334,7 @@ _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 		body.kept_fd = -1;
 		prctl(PR_SET_NAME, body.name);
 	}
-	ignore_signals(body.sigignore);
+	signals_ignore(body.sigignore);
 	set_sigmask(body.sigmask);
 	say_ready(&self, &launch);
 	if (!lane_executes)

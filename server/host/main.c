@@ -152,8 +152,7 @@ static int warm_up(struct host *h, struct spawn_error *err)
 	if (r < 0)
 		return r;
 	fflush(NULL); /* else each leaf would write it once more */
-	/* What a library may have left: with SIGCHLD ignored zombies and so records would vanish.
-	 */
+	/* What a library may have left: with SIGCHLD ignored, records would vanish. */
 	signals_default();
 	r = read_limits(h->warm);
 	if (r < 0)

@@ -278,6 +278,11 @@ static int send_error(const struct spawn_request *r, int code, struct spawn_erro
 				return error_set(err, code, SPAWN_ORIGIN_CLIENT, STEP_FDS,
 						 "descriptor %d, to be the child's %d, is not open",
 						 r->fds[i].fd, r->fds[i].target);
+	if (code == -EFBIG)
+		return error_set(
+			err, code, SPAWN_ORIGIN_CLIENT, STEP_SEND,
+			"a request as large as this one goes through a memory file, for "
+			"which the limit on file sizes (RLIMIT_FSIZE, ulimit -f) is too low");
 	if (code == -ETOOMANYREFS)
 		return error_set(err, -EAGAIN, SPAWN_ORIGIN_CLIENT, STEP_SEND,
 				 "too many descriptors of this user are in flight: try again when "

@@ -18,6 +18,8 @@
 
 #define FRAME_SIZE	 512 /* a REAP of the broker's is the longest */
 #define FLUSH_TIMEOUT_MS 2000
+_Static_assert(WIRE_HEADER_SIZE + WIRE_REAP_MAX * (WIRE_RECORD_SIZE + 8) <= FRAME_SIZE,
+	       "a REAP fits");
 /* A pidfd stays readable for ever: once told it is only a handle. */
 #define LEAF_EVENTS   (EPOLLIN | EPOLLONESHOT)
 #define ERRNO_MAX     4095

@@ -89,6 +89,16 @@ static void emit(struct program *p, uint16_t code, uint32_t k, enum label jt, en
 	p->jf[p->n++] = jf;
 }
 
+static enum label new_label(struct program *p)
+{
+	if (p->next_label == LABELS_MAX) {
+		fprintf(stderr, "nofork-filter: more than %d labels: raise LABELS_MAX\n",
+			LABELS_MAX);
+		exit(1);
+	}
+	return p->next_label++;
+}
+
 static void emit_load(struct program *p, size_t offset)
 {
 	emit(p, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, NEXT, NEXT);
@@ -143,7 +153,7 @@ static int resolve(uint32_t abi, const struct refusal *refusals, size_t n_refusa
 static void emit_tests(struct program *p, const struct number *numbers, size_t n)
 {
 	if (n > 2) {
-		enum label upper = p->next_label++;
+		enum label upper = new_label(p);
 
 		emit(p, BPF_JMP | BPF_JGT | BPF_K, numbers[(n - 1) / 2].nr, upper, NEXT);
 		emit_tests(p, numbers, (n - 1) / 2 + 1);
@@ -197,7 +207,7 @@ static int emit_all(struct program *p, const struct refusal *refusals, size_t n_
 	int r;
 
 	p->next_label = FREE;
-	other = p->next_label++;
+	other = new_label(p);
 	emit_load(p, offsetof(struct seccomp_data, arch));
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, native, NEXT, other);
 	emit_load(p, offsetof(struct seccomp_data, nr));

@@ -13,8 +13,12 @@
 
 int slots_create(uint32_t n, int *ret_fd)
 {
-	_cleanup_close_ int fd = memfd_create("spawnd-slots", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_cleanup_close_ int fd = -1;
+	int r = file_size_check(n * sizeof(struct slot));
 
+	if (r < 0)
+		return r;
+	fd = memfd_create("spawnd-slots", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0 || ftruncate(fd, (off_t)(n * sizeof(struct slot))) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, SIZE_SEALS) < 0)
 		return -errno;

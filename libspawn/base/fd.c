@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -75,6 +76,15 @@ int fd_above_stdio(int fd)
 	moved = fd_dup_above(fd, STDERR_FILENO + 1);
 	close(fd);
 	return moved;
+}
+
+int file_size_check(size_t size)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) < 0)
+		return -errno;
+	return size > limit.rlim_cur ? -EFBIG : 0;
 }
 
 int fd_pread_all(int fd, void *buf, size_t len, size_t offset)

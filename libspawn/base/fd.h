@@ -10,7 +10,8 @@
 
 #include <stddef.h>
 
-/* Closes fd if it is not -1; never retried (Linux frees the number even at EINTR). Keeps errno. Returns -1. */
+/* Closes fd if it is not -1; never retried (Linux frees the number even at EINTR). Keeps errno.
+ * Returns -1. */
 int fd_close(int fd);
 
 static inline void fd_closep(int *fd)
@@ -55,6 +56,12 @@ int fd_dup_above(int fd, int floor);
  * inherited as that. Consumes fd; a negative fd passes through. Negative errno.
  */
 int fd_above_stdio(int fd);
+
+/*
+ * -EFBIG where this process may have no file of that size, memory files too: to make one would not
+ * fail but send SIGXFSZ, which ends the process.
+ */
+int file_size_check(size_t size);
 
 /* Reads all of [offset, offset + len) with pread; -ENODATA when the file is shorter. */
 int fd_pread_all(int fd, void *buf, size_t len, size_t offset);

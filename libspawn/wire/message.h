@@ -24,6 +24,7 @@
 #define WIRE_FDS_MAX	 243	 /* below the kernel's SCM_MAX_FD of 253 */
 #define WIRE_USER_FDS	 240
 #define WIRE_OFFER_MAX	 64 /* leaves in one OFFER */
+#define WIRE_REAP_MAX	 24 /* leaves in one REAP */
 #define WIRE_HEADER_SIZE 12
 #define WIRE_RECORD_SIZE 8
 #define WIRE_OPTIONAL	 0x8000u

@@ -28,8 +28,10 @@ int sealed_seal(int fd)
 int sealed_create(const char *name, const void *data, size_t len, int *ret_fd)
 {
 	_cleanup_close_ int fd = -1;
-	int r = sealed_open(name, &fd);
+	int r = file_size_check(len);
 
+	if (r == 0)
+		r = sealed_open(name, &fd);
 	if (r < 0)
 		return r;
 	r = fd_write_all(fd, data, len);

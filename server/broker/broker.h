@@ -114,7 +114,6 @@ struct pool {
 };
 
 #define REAPED_KEPT 512
-#define REAPS_MAX   24 /* in one message */
 
 struct host {
 	struct host *next;
@@ -137,7 +136,7 @@ struct host {
 	uint64_t *owners;  /* connections whose pidfd it was given */
 	size_t n_owners, owners_size;
 	/* To be told at the next FORK, or soon. */
-	uint64_t reap[REAPS_MAX];
+	uint64_t reap[WIRE_REAP_MAX];
 	unsigned n_reap;
 	/* Serials told to be reaped last: a host that dies may have left that unread. */
 	uint64_t reaped[REAPED_KEPT];

@@ -121,7 +121,7 @@ void host_reap(struct host *h, uint64_t serial)
 {
 	h->reaped[h->n_reaped++ % REAPED_KEPT] = serial;
 	h->reap[h->n_reap++] = serial;
-	if (h->n_reap == REAPS_MAX)
+	if (h->n_reap == WIRE_REAP_MAX)
 		host_send_reaps(h);
 	else
 		look_soon(h->broker);
@@ -129,7 +129,7 @@ void host_reap(struct host *h, uint64_t serial)
 
 void host_send_reaps(struct host *h)
 {
-	uint8_t buf[WIRE_HEADER_SIZE + REAPS_MAX * (WIRE_RECORD_SIZE + 8)];
+	uint8_t buf[WIRE_HEADER_SIZE + WIRE_REAP_MAX * (WIRE_RECORD_SIZE + 8)];
 	struct frame f;
 
 	if (h->n_reap == 0)

@@ -127,7 +127,7 @@ static void handle_lost(struct broker *b, const uint8_t *buf, uint32_t state)
 	struct fds none = {0};
 
 	log_line(LOG_ERR, "out-of-descriptors", "lost=1");
-	/* Both bring two. */
+	/* PEER brings two, and OFFERED may. */
 	if (len > WIRE_INLINE_MAX ||
 	    message_decode(buf, len, PEER_KEEPER, PEER_BROKER, state, 2, &m, NULL) < 0)
 		return;

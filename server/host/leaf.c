@@ -12,6 +12,7 @@
 #include "base/nofork.h"
 #include "host/lane.h"
 #include "host/nofork.h"
+#include "signals.h"
 #include "wire/channel.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -40,6 +42,8 @@ struct launch {
 #define LEAF_CONTROL_FD 3
 #define LEAF_SLOTS_FD	HOST_SLOTS_FD
 
+#define SLOTS_MAP_UNIT	65536u /* a multiple of every page size */
+
 /* Not through the vDSO: faulting its page in is dearer than the two calls that there are. */
 static uint64_t now(void)
 {
@@ -56,6 +60,20 @@ struct leaf_self {
 	int body_fd;	  /* -1 until launched */
 };
 
+/* A mapping cannot be refused, nor answered with SIGXFSZ, for a limit on the size of files. */
+static int write_slot_mapped(const struct leaf_self *self, size_t from, size_t len)
+{
+	size_t at = serial_slot(self->slot.serial) * sizeof(struct slot) + from,
+	       lead = at % SLOTS_MAP_UNIT;
+	char *p = mmap(NULL, lead + len, PROT_READ | PROT_WRITE, MAP_SHARED, self->body->kept_fd,
+		       (off_t)(at - lead));
+
+	if (p == MAP_FAILED)
+		return -errno;
+	memcpy(p + lead, (const char *)&self->slot + from, len);
+	return munmap(p, lead + len) < 0 ? -errno : 0; /* user code has none of it */
+}
+
 /*
  * Written through the descriptor: memory that parent and leaf share would have to be copied into
  * each leaf, faulted in, and unmapped before user code. The parent believes the rest once it sees
@@ -63,10 +81,24 @@ struct leaf_self {
  */
 static int write_slot(const struct leaf_self *self, size_t from, size_t len)
 {
-	off_t at = (off_t)(serial_slot(self->slot.serial) * sizeof(struct slot) + from);
-	ssize_t n = pwrite(self->body->kept_fd, (const char *)&self->slot + from, len, at);
+	size_t at = serial_slot(self->slot.serial) * sizeof(struct slot) + from;
+	ssize_t n;
 
+	if (self->warm->limits[RLIMIT_FSIZE].rlim_cur < at + len)
+		return write_slot_mapped(self, from, len);
+	n = pwrite(self->body->kept_fd, (const char *)&self->slot + from, len, (off_t)at);
 	return n < 0 ? -errno : (size_t)n == len ? 0 : -EIO;
+}
+
+/* The limits may be the caller's by now. */
+static void note_failure(const struct leaf_self *self)
+{
+	size_t from = offsetof(struct slot, start_step), len = sizeof(struct slot) - from;
+
+	if (file_size_check(SLOTS_MAX * sizeof(struct slot)) < 0)
+		write_slot_mapped(self, from, len);
+	else
+		write_slot(self, from, len);
 }
 
 _Noreturn static void die(struct leaf_self *self, unsigned step, int code, int index)
@@ -78,8 +110,7 @@ _Noreturn static void die(struct leaf_self *self, unsigned step, int code, int i
 		self->slot.start_step = step;
 		self->slot.start_errno = (uint32_t)-code;
 		/* A record that does not know why: the client still does. */
-		(void)!write_slot(self, offsetof(struct slot, start_step),
-				  sizeof(struct slot) - offsetof(struct slot, start_step));
+		note_failure(self);
 	}
 	if (self->body_fd >= 0) {
 		frame_begin(&f, buf, sizeof(buf), MSG_FAILED, 0);
@@ -100,20 +131,6 @@ _Noreturn void leaf_not_executed(struct leaf_self *self, int code)
 static void set_sigmask(uint64_t mask)
 {
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
-}
-
-/* As in a child of fork, after exec too; all others are at their default. */
-static void ignore_signals(uint64_t set)
-{
-	const struct {
-		void (*handler)(int);
-		unsigned long flags;
-		void *restorer;
-		uint64_t mask;
-	} ignore = {.handler = SIG_IGN};
-
-	for (; set; set &= set - 1)
-		syscall(SYS_rt_sigaction, __builtin_ctzll(set) + 1, &ignore, NULL, 8);
 }
 
 /* Everything that can be done before somebody waits for it. */
@@ -317,7 +334,7 @@ _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 		body.kept_fd = -1;
 		prctl(PR_SET_NAME, body.name);
 	}
-	ignore_signals(body.sigignore);
+	signals_ignore(body.sigignore);
 	set_sigmask(body.sigmask);
 	say_ready(&self, &launch);
 	if (!lane_executes)

@@ -11,6 +11,7 @@
 #include "base/nofork.h"
 #include "host/lane.h"
 #include "host/nofork.h"
+#include "signals.h"
 #include "wire/channel.h"
 
 #include <errno.h>
@@ -22,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #if defined(__has_feature)
@@ -134,25 +134,6 @@ static int choose_nofork(struct host *h, struct spawn_error *err)
 	return 0;
 }
 
-/*
- * What a library may have left: a leaf inherits it, and with SIGCHLD ignored zombies and with them
- * records would vanish. The kernel's own call: glibc's sigaction refuses the two signals that it
- * keeps for itself.
- */
-static void default_signals(void)
-{
-	struct {
-		void *handler;
-		unsigned long flags;
-		void *restorer;
-		uint64_t mask;
-	} dfl = {0};
-
-	for (int sig = 1; sig <= 64; sig++)
-		if (sig != SIGKILL && sig != SIGSTOP)
-			syscall(SYS_rt_sigaction, sig, &dfl, NULL, 8);
-}
-
 static int read_limits(struct warm *w)
 {
 	for (int resource = 0; resource < RLIM_NLIMITS; resource++)
@@ -171,7 +152,8 @@ static int warm_up(struct host *h, struct spawn_error *err)
 	if (r < 0)
 		return r;
 	fflush(NULL); /* else each leaf would write it once more */
-	default_signals();
+	/* What a library may have left: with SIGCHLD ignored, records would vanish. */
+	signals_default();
 	r = read_limits(h->warm);
 	if (r < 0)
 		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_RLIMIT, "read the limits");

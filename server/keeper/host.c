@@ -496,7 +496,8 @@ void host_start(struct keeper *k, uint32_t start_id, const struct config_templat
 	h = r && k->last_host < SERIAL_HOST_MAX ? host_new(k, t, c) : NULL;
 	if (!h) {
 		host_refuse(k, start_id, t->name, -ENOMEM,
-			    "the server is out of memory or descriptors");
+			    "the server is out of memory or descriptors, or its limit on file "
+			    "sizes (RLIMIT_FSIZE) is below what its slots need");
 		return;
 	}
 	h->id = ++k->last_host;

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "host/body.h"
 #include "host/nofork.h"
+#include "signals.h"
 #include "wire/channel.h"
 
 #include <errno.h>
@@ -58,20 +59,6 @@ static void raise_limits(struct rlimit *have, const struct body *b)
 	}
 }
 
-/* As in a child of fork, after exec too; all others are at their default. */
-static void ignore_signals(uint64_t set)
-{
-	const struct {
-		void (*handler)(int);
-		unsigned long flags;
-		void *restorer;
-		uint64_t mask;
-	} ignore = {.handler = SIG_IGN};
-
-	for (; set; set &= set - 1)
-		syscall(SYS_rt_sigaction, __builtin_ctzll(set) + 1, &ignore, NULL, 8);
-}
-
 static void say_ready(const struct private_child *c)
 {
 	static const uint8_t no_token[WIRE_TOKEN_SIZE];
@@ -110,7 +97,7 @@ _Noreturn void private_child_run(struct private_host *h, struct private_child *c
 		if (r < 0)
 			die_at(c->body, STEP_NOFORK, r);
 	}
-	ignore_signals(body.sigignore);
+	signals_ignore(body.sigignore);
 	/*
 	 * Everything is blocked up to here: a signal to the process group ends what the
 	 * application knows to be running, as it would between fork and exec.

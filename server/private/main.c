@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/nofork.h"
 #include "build-config.h"
+#include "signals.h"
 #include "wire/channel.h"
 
 #include <errno.h>
@@ -275,21 +276,6 @@ _Noreturn static void run(struct private_host *h)
 	}
 }
 
-/* Children start from none ignored; what the application ignores comes with each request. */
-static void default_signals(void)
-{
-	struct {
-		void *handler;
-		unsigned long flags;
-		void *restorer;
-		uint64_t mask;
-	} dfl = {0};
-
-	for (int sig = 1; sig <= 64; sig++)
-		if (sig != SIGKILL && sig != SIGSTOP)
-			syscall(SYS_rt_sigaction, sig, &dfl, NULL, 8);
-}
-
 static void prepare(struct private_host *h)
 {
 	struct rlimit *files = &h->limits[RLIMIT_NOFILE];
@@ -308,7 +294,9 @@ static void prepare(struct private_host *h)
 	for (int fd = 0; fd <= 2; fd++)
 		open("/", O_PATH | O_CLOEXEC);
 	h->parent = fd_above_stdio(pidfd_open_pid(getppid()));
-	default_signals();
+	/* Children start from none ignored; what the application ignores comes with each request.
+	 */
+	signals_default();
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		getrlimit((__rlimit_resource_t)i, &h->limits[i]);
 	/* Room for a request's descriptors; the program gets the application's own limit. */

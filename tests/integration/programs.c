@@ -71,6 +71,14 @@ Test(programs, command_dies_of_the_signal_that_ended_the_program)
 	tool_end_free(&end);
 }
 
+Test(programs, command_and_program_live_under_a_limit_on_file_sizes)
+{
+	expect_tool("ulimit -f 0; \"$SPAWN\" -- sh -c 'ulimit -f; exit 7'", 7, "0\n", "");
+	expect_tool("ulimit -f 0; \"$SPAWN\" -- nosuchprogram", 127, "", "not found in PATH");
+	expect_tool("ulimit -f 0; \"$SPAWN\" -- /etc/passwd", 126, "", "not executable");
+	expect_tool("ulimit -f 0; \"$SPAWN\" -- true $(seq 20000)", 125, "", "RLIMIT_FSIZE");
+}
+
 Test(programs, command_runs_what_makes_processes_of_its_own)
 {
 	expect_tool("\"$SPAWN\" -- sh -c 'printf \"a\\nb\\n\" | wc -l'", 0, "2\n", "");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "crowd.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
 
 #include <errno.h>
@@ -102,16 +103,20 @@ nfds_t crowd_poll(const struct crowd *c, struct pollfd *fds)
 	return n;
 }
 
-/* What it had not finished nobody will. */
+/* What it had not finished nobody will; what shall end with it ends now. */
 static void bury(struct crowd *c, struct member *m)
 {
 	uint32_t taken = ledger_taken(c->ledger);
+	uint64_t now = clock_now();
 
 	for (uint32_t i = 0; i < taken; i++) {
 		struct entry *e = &c->ledger->entries[i];
 		enum entry_state state = entry_state(e);
 
-		if (e->client == m->number && (state == ENTRY_ASKED || state == ENTRY_RUNNING))
+		if (e->client != m->number)
+			continue;
+		e->bereft_ns = now;
+		if (state == ENTRY_ASKED || state == ENTRY_RUNNING)
 			entry_finish(c->ledger, e, ENTRY_BEREFT);
 	}
 	m->pidfd = fd_close(m->pidfd);

@@ -39,6 +39,7 @@ struct entry {
 	bool known;
 	int status, signal, start_error;
 	uint64_t asked_ns, answered_ns, over_ns;
+	uint64_t bereft_ns; /* its client was over by then, killed or done; 0: not yet */
 };
 
 struct ledger {

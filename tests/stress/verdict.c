@@ -43,6 +43,20 @@ static bool leaf_was_killed(const struct judge *j, const struct entry *e)
 	       havoc_was(j->log, HAVOC_PARKED, e->pid, from, until);
 }
 
+/*
+ * Let go, a leaf has no end that is known. Any later kill of that pid excuses that it did not run,
+ * and so does the end of its client, if it was to end with that and was hardly there yet.
+ */
+static bool let_go_was_ended(const struct judge *j, const struct entry *e, const struct fate *f)
+{
+	uint64_t from = since(e, BEFORE_NS);
+
+	if (f->with_caller && e->bereft_ns && e->bereft_ns - e->answered_ns < BEFORE_NS)
+		return true;
+	return havoc_was(j->log, HAVOC_LAUNCHED, e->pid, from, UINT64_MAX) ||
+	       havoc_was(j->log, HAVOC_PARKED, e->pid, from, UINT64_MAX);
+}
+
 static enum verdict judge_refusal(const struct judge *j, const struct entry *e,
 				  const struct fate *f)
 {
@@ -177,11 +191,8 @@ static void add(struct tally *t, const struct judge *j, uint32_t number)
 	enum verdict v = judge(j, number, &f);
 	bool killed = leaf_was_killed(j, e), fault;
 
-	/* Let go, it has no end that is known: any later kill of that pid excuses it. */
 	if (v == RIGHT_LET_GO)
-		killed = havoc_was(j->log, HAVOC_LAUNCHED, e->pid, since(e, BEFORE_NS),
-				   UINT64_MAX) ||
-			 havoc_was(j->log, HAVOC_PARKED, e->pid, since(e, BEFORE_NS), UINT64_MAX);
+		killed = let_go_was_ended(j, e, &f);
 	t->count[v]++;
 	fault = v == WRONG || v == HUNG || !runs_fit(j, number, v, killed) ||
 		atomic_load(&e->answers) > 1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * warm() leaves descriptors open, one of them inheritable and one with a high number, and text
- * unflushed in stdio. entry() lists what is open and says one word by stdio.
+ * warm() leaves descriptors open, one of them inheritable and one with a high number, text
+ * unflushed in stdio, and a limit that lets nobody write to a file. entry() lists what is open and
+ * says one word by stdio.
  */
 #include <libspawn-template.h>
 
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static int warm(void **state)
@@ -24,6 +26,8 @@ static int warm(void **state)
 	}
 	fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || dup2(fd, 200) < 0)
+		return -errno;
+	if (setrlimit(RLIMIT_FSIZE, &(struct rlimit){0, RLIM_INFINITY}) < 0)
 		return -errno;
 	printf("left in the template's buffer");
 	return 0;

@@ -175,8 +175,11 @@ static int look_at_caller(const struct spawn_request *r, const struct passing *p
 		*ret_sigmask = caller_sigmask();
 	if (p->as) {
 		rc = identity_look(p->as, p->socket, ret_umask, ret_ignored);
-		if (rc < 0)
+		if (rc < 0) { /* no /proc */
 			*ret_ignored = caller_ignored();
+			if (!r->umask_given)
+				rc = caller_masks(ret_umask, ret_sigmask);
+		}
 		if (r->ignored_given)
 			*ret_ignored = r->ignored;
 	} else if (!r->umask_given) {

@@ -55,6 +55,7 @@ SCENARIO(changes, session)
 SCENARIO(changes, sandbox)
 SCENARIO(changes, credentials)
 SCENARIO(changes, namespaces)
+SCENARIO(changes, without_proc)
 SCENARIO(changes, root_directory)
 SCENARIO(changes, limit_of_processes)
 

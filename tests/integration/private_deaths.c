@@ -94,8 +94,9 @@ static void requests_that_a_killed_host_had_not_read_did_not_run(void)
 	CHECK(kill(host, SIGKILL) == 0, "kill");
 	await_completions(client, c, 50);
 	for (int i = 0; i < 50; i++)
-		CHECK(c[i].code == -ECONNRESET && strstr(c[i].message, "does not run"), "%d: %d %s",
-		      i, c[i].code, c[i].message);
+		CHECK(c[i].code == -ECONNRESET && strstr(c[i].message, "does not run") &&
+			      strstr(c[i].message, "private host"),
+		      "%d: %d %s", i, c[i].code, c[i].message);
 	spawn_request_free(request);
 	CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD, "a process is left");
 	expect_status(client, 9);

@@ -284,6 +284,11 @@ static int send_error(const struct spawn_request *r, int code, struct spawn_erro
 				return error_set(err, code, SPAWN_ORIGIN_CLIENT, STEP_FDS,
 						 "descriptor %d, to be the child's %d, is not open",
 						 r->fds[i].fd, r->fds[i].target);
+	if (code == -EFBIG)
+		return error_set(err, -E2BIG, SPAWN_ORIGIN_CLIENT, STEP_BODY,
+				 "the request is larger than the limit on files (RLIMIT_FSIZE, "
+				 "ulimit -f) lets it be handed over: raise that, or pass a smaller "
+				 "environment");
 	if (code == -ETOOMANYREFS)
 		return error_set(err, -EAGAIN, SPAWN_ORIGIN_CLIENT, STEP_SEND,
 				 "too many descriptors of this user are in flight: try again when "

@@ -6,9 +6,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+int sealed_may_have(size_t len)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && len > limit.rlim_cur ? -EFBIG : 0;
+}
 
 int sealed_open(const char *name, int *ret_fd)
 {
@@ -28,8 +36,10 @@ int sealed_seal(int fd)
 int sealed_create(const char *name, const void *data, size_t len, int *ret_fd)
 {
 	_cleanup_close_ int fd = -1;
-	int r = sealed_open(name, &fd);
+	int r = sealed_may_have(len);
 
+	if (r == 0)
+		r = sealed_open(name, &fd);
 	if (r < 0)
 		return r;
 	r = fd_write_all(fd, data, len);

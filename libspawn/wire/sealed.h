@@ -10,6 +10,8 @@
 
 #include <stddef.h>
 
+/* 0, or -EFBIG: RLIMIT_FSIZE, which counts for a memfd too, would end the process by SIGXFSZ. */
+int sealed_may_have(size_t len);
 /* A memfd (close-on-exec) that holds the bytes and can be neither written nor resized. */
 int sealed_create(const char *name, const void *data, size_t len, int *ret_fd);
 /* An empty memfd that can still be written, to be passed to sealed_seal(). */

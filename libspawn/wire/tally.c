@@ -2,6 +2,7 @@
 #include "wire/tally.h"
 
 #include "base/fd.h"
+#include "wire/sealed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,11 +26,13 @@ static int map(int fd, struct tally **ret)
 
 int tally_create(struct tally **ret, int *ret_fd)
 {
-	_cleanup_close_ int fd = memfd_create("spawn-tally", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_cleanup_close_ int fd = -1;
 	struct tally *t = NULL;
-	int r;
+	int r = sealed_may_have(TALLY_SIZE);
 
-	fd = fd_above_stdio(fd);
+	if (r < 0)
+		return r;
+	fd = fd_above_stdio(memfd_create("spawn-tally", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	if (fd < 0 || ftruncate(fd, TALLY_SIZE) < 0 || fcntl(fd, F_ADD_SEALS, SIZE_SEALS) < 0)
 		return -errno;
 	r = map(fd, &t);

@@ -41,6 +41,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/select.h> /* sigset_t, which signal.h keeps from strict C (-std=c11) */
 #include <sys/types.h>
 
 #ifdef __cplusplus

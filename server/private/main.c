@@ -25,6 +25,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -290,6 +291,22 @@ static void default_signals(void)
 			syscall(SYS_rt_sigaction, sig, &dfl, NULL, 8);
 }
 
+/*
+ * The application, as long as it lives; after it this has another parent, which may never end. Who
+ * made the channel is the application, too: 0 in a pid namespace that does not show it.
+ */
+static int open_parent(void)
+{
+	int pidfd = fd_above_stdio(pidfd_open_pid(getppid()));
+	struct ucred maker = {0};
+	socklen_t len = sizeof(maker);
+
+	if (getsockopt(PRIVATE_CHANNEL_FD, SOL_SOCKET, SO_PEERCRED, &maker, &len) == 0 &&
+	    maker.pid > 0 && maker.pid != getppid())
+		_exit(0);
+	return pidfd;
+}
+
 static void prepare(struct private_host *h)
 {
 	struct rlimit *files = &h->limits[RLIMIT_NOFILE];
@@ -307,7 +324,7 @@ static void prepare(struct private_host *h)
 	 * out of it. */
 	for (int fd = 0; fd <= 2; fd++)
 		open("/", O_PATH | O_CLOEXEC);
-	h->parent = fd_above_stdio(pidfd_open_pid(getppid()));
+	h->parent = open_parent();
 	default_signals();
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		getrlimit((__rlimit_resource_t)i, &h->limits[i]);

@@ -43,7 +43,8 @@ static uint64_t change_sigmask(const uint64_t *mask)
 
 /*
  * umask() can only be read by changing it. Where no other thread and no signal handler can see that
- * it is two cheap calls; a umask that forbids most, for all the same.
+ * it is two cheap calls; a umask that forbids most, for all the same: a worker of an io_uring, or
+ * who else shares the umask unknown to libc (CLONE_FS), may make a file in between.
  */
 static mode_t read_umask_alone(uint64_t *ret_sigmask)
 {

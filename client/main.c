@@ -15,7 +15,7 @@
 
 static const char help[] =
 	"Usage: spawn [OPTION...] -- PROGRAM [ARG...]         run a program, wait for it\n"
-	"       spawn -t TEMPLATE [OPTION...] [--] [ARG...]   or a leaf of a warm template\n"
+	"       spawn -t TEMPLATE [OPTION...] [--] [ARG...]   or a warm template's leaf\n"
 	"       spawn [-s PATH] status [--json]               its templates and leaves\n"
 	"       spawn [-s PATH] ping                          is the server there?\n"
 	"\n"

@@ -164,16 +164,34 @@ static int encode_limits(struct frame *f)
 	return 0;
 }
 
-/* Of a caller whose own child it will be, who is looked at anyway: as in a child of fork. */
-static int look_at_caller(const struct passing *p, mode_t *ret_umask, uint64_t *ret_sigmask,
-			  uint64_t *ret_ignored)
+/* What the request leaves to the calling thread. */
+static int look_at_caller(const struct spawn_request *r, const struct passing *p, mode_t *ret_umask,
+			  uint64_t *ret_sigmask, uint64_t *ret_ignored, struct spawn_error *err)
 {
-	int r = identity_look(p->as, p->socket, ret_umask, ret_ignored);
+	int rc = 0;
 
-	*ret_sigmask = caller_sigmask();
-	if (r < 0)
-		*ret_ignored = caller_ignored();
-	return r;
+	*ret_ignored = r->ignored;
+	if (p->as || r->umask_given)
+		*ret_sigmask = caller_sigmask();
+	if (p->as) {
+		rc = identity_look(p->as, p->socket, ret_umask, ret_ignored);
+		if (rc < 0) { /* no /proc */
+			*ret_ignored = caller_ignored();
+			if (!r->umask_given)
+				rc = caller_masks(ret_umask, ret_sigmask);
+		}
+		if (r->ignored_given)
+			*ret_ignored = r->ignored;
+	} else if (!r->umask_given) {
+		rc = caller_masks(ret_umask, ret_sigmask);
+	}
+	if (r->umask_given)
+		*ret_umask = r->umask;
+	else if (rc < 0)
+		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
+				   "cannot read the umask from /proc/thread-self/status%s",
+				   rc == -ENOENT ? " (give one in the request)" : "");
+	return 0;
 }
 
 /* The length of the body in *ret_data (to be freed), or a negative errno. */
@@ -183,27 +201,15 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	const char *argv0 = request_argv0(r), *search;
 	_cleanup_free_ uint8_t *data = NULL;
 	struct strings env = {0};
-	mode_t mask = 0;
-	uint64_t sigmask, ignored = 0;
+	uint64_t sigmask, ignored;
 	struct frame f;
+	mode_t mask;
 	size_t size;
 	int rc;
 
-	rc = 0;
-	if (p->as)
-		rc = look_at_caller(p, &mask, &sigmask, &ignored);
-	else if (!r->umask_given)
-		rc = caller_masks(&mask, &sigmask);
-	else
-		sigmask = caller_sigmask();
-	if (rc < 0 && !r->umask_given)
-		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_UMASK,
-				   "cannot read the umask from /proc/thread-self/status%s",
-				   rc == -ENOENT ? " (give one in the request)" : "");
-	if (r->umask_given)
-		mask = r->umask;
-	if (r->ignored_given)
-		ignored = r->ignored;
+	rc = look_at_caller(r, p, &mask, &sigmask, &ignored, err);
+	if (rc < 0)
+		return rc;
 	rc = request_environment(r, &env);
 	if (rc == -ENOMEM)
 		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_BODY, "make the request");
@@ -279,10 +285,10 @@ static int send_error(const struct spawn_request *r, int code, struct spawn_erro
 						 "descriptor %d, to be the child's %d, is not open",
 						 r->fds[i].fd, r->fds[i].target);
 	if (code == -EFBIG)
-		return error_set(
-			err, code, SPAWN_ORIGIN_CLIENT, STEP_SEND,
-			"a request as large as this one goes through a memory file, for "
-			"which the limit on file sizes (RLIMIT_FSIZE, ulimit -f) is too low");
+		return error_set(err, -E2BIG, SPAWN_ORIGIN_CLIENT, STEP_BODY,
+				 "the request is larger than the limit on files (RLIMIT_FSIZE, "
+				 "ulimit -f) lets it be handed over: raise that, or pass a smaller "
+				 "environment");
 	if (code == -ETOOMANYREFS)
 		return error_set(err, -EAGAIN, SPAWN_ORIGIN_CLIENT, STEP_SEND,
 				 "too many descriptors of this user are in flight: try again when "

@@ -12,7 +12,7 @@ int caller_cwd(int *ret_fd);
  */
 int caller_masks(mode_t *ret_umask, uint64_t *ret_sigmask);
 uint64_t caller_sigmask(void);
-/* The ignored signals, likewise, where there is no /proc: a system call for each. */
+/* The ignored signals, in the same form: a system call each. */
 uint64_t caller_ignored(void);
 
 #endif

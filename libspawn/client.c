@@ -207,25 +207,34 @@ static int join(struct connection *c, const struct connection *own)
 	return c->joint.fd;
 }
 
+static int fd_of(struct connection *c)
+{
+	int fd;
+
+	connection_lock(c);
+	fd = c->fd;
+	connection_unlock(c);
+	return fd;
+}
+
 int spawn_client_fd(const struct spawn_client *client)
 {
 	struct connection *c = atomic_load(&client->connection);
 	struct connection *own = atomic_load(&client->own);
 	_uncancellable_ cancel = cancel_off();
+	pid_t self = getpid();
 	int fd;
 
-	if (c->pid != getpid())
-		return -1;
+	if (own && own->pid != self)
+		own = NULL;
+	if (c->pid != self) /* a forked child that has not used it yet, but perhaps the other */
+		return own ? fd_of(own) : -1;
+	if (!own)
+		return fd_of(c);
 	connection_lock(c);
-	fd = c->fd;
-	if (own && own->pid == c->pid) {
-		connection_lock(own);
-		if (fd >= 0 && own->fd >= 0)
-			fd = join(c, own);
-		else if (fd < 0)
-			fd = own->fd;
-		connection_unlock(own);
-	}
+	connection_lock(own);
+	fd = c->fd < 0 ? own->fd : own->fd < 0 ? c->fd : join(c, own);
+	connection_unlock(own);
 	connection_unlock(c);
 	return fd;
 }

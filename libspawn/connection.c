@@ -413,8 +413,8 @@ int connection_send_anew(struct connection *c, struct frame *f, int fd, bool pat
 			return 0;
 		if (r == -EAGAIN && !patient)
 			return error_set(err, r, SPAWN_ORIGIN_CLIENT, STEP_SEND,
-					 "%s does not keep up: try again when its socket is "
-					 "writable",
+					 "%s does not keep up: handle its answers with "
+					 "spawn_client_dispatch(), then try again",
 					 c->peer);
 		if (r == -ETOOMANYREFS)
 			return error_set(err, -EAGAIN, SPAWN_ORIGIN_CLIENT, STEP_SEND,

@@ -5,7 +5,8 @@
  * when it was started; a request of a thread that differs is not for that one.
  *
  * Not seen: Landlock, the cgroup, namespaces but those of users, processes, mounts and networks,
- * the security label of the next exec, keyrings, and what prctl(2) sets beside all this.
+ * the security label of the next exec, keyrings, the memory policy, oom_score_adj, coredump_filter,
+ * and what prctl(2) sets beside all this.
  */
 #ifndef LIBSPAWN_IDENTITY_H
 #define LIBSPAWN_IDENTITY_H

@@ -88,7 +88,10 @@ int private_start(const char *path, struct private_host *ret, int *ret_fd, struc
 	r = spawn_host(path, theirs, &pid);
 	if (r < 0)
 		return error_errno(err, r, SPAWN_ORIGIN_CLIENT, STEP_CONNECT,
-				   "cannot start the private host %s", path);
+				   "cannot start the private host %s%s", path,
+				   r == -ENOENT ? " (install it with libspawn, or name it in "
+						  "$SPAWN_PRIVATE_HOST)"
+						: "");
 	/* Another thread's wait(2) may have taken it, if it ended at once: the channel tells. */
 	ret->pidfd = fd_above_stdio(pidfd_open_pid(pid));
 	ret->ino = ret->pidfd >= 0 && fstat(ret->pidfd, &st) == 0 ? st.st_ino : 0;

@@ -198,14 +198,15 @@ static int decide(struct connection *c, const struct call *call, struct spawn_re
 		return body_error(&p->body, request, err);
 	if (!p->body.ready && p->body.over)
 		return error_set(err, -ECONNRESET, SPAWN_ORIGIN_WIRE, STEP_START,
-				 "the server was lost before the child was started: it does not "
-				 "run, try again");
+				 "%s was lost before the child was started: it does not run, try "
+				 "again",
+				 c->peer);
 	if (p->body.ready)
 		r = p->state == PROC_OWN ? adopt(c, p) : take(c, p, deadline);
 	if (r == 0)
 		return 0;
 	return error_set(err, -EINPROGRESS, SPAWN_ORIGIN_WIRE, STEP_TAKE,
-			 "the server was lost and the child %s: outcome unknown",
+			 "%s was lost and the child %s: outcome unknown", c->peer,
 			 p->body.ready ? "runs without a record" : "may have been started");
 }
 

@@ -41,6 +41,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/select.h> /* sigset_t, which signal.h keeps from strict C (-std=c11) */
 #include <sys/types.h>
 
 #ifdef __cplusplus
@@ -72,8 +73,9 @@ int spawn_client_open(struct spawn_client **ret, const char *socket_path, struct
  * by the end of this process. */
 void spawn_client_close(struct spawn_client *client);
 
-/* Pollable: readable when spawn_client_dispatch() has work. Changes at a reconnect, and with the first
- * request for a private host: ask again after each dispatch and submit. -1 while not connected. */
+/* Pollable: readable when spawn_client_dispatch() has work. Changes at a reconnect, and with the
+ * first request for a private host: ask again after each dispatch and submit. -1 while not
+ * connected. */
 int spawn_client_fd(const struct spawn_client *client);
 /*
  * Handles what the server sent, without blocking: completions of spawn_submit() are called from
@@ -87,8 +89,8 @@ int spawn_client_dispatch(struct spawn_client *client);
  * this process, starts programs as this process's own children. All requests of such a client are
  * SPAWN_OWNER_CALLER; those that need a template of a server fail with -ENOTCONN. The private host
  * is started anew when it dies, when the process's credentials, sandbox, session or process group
- * are no longer those with which it was started, and in a child of fork. wait(-1) may see it end:
- * see libspawn-private(7).
+ * are no longer those with which it was started, and in a child of fork. wait(-1) may see it end,
+ * and finds a living child as long as the client is open: see libspawn-private(7).
  *
  * Errors: -ENOENT and the like when spawn-private cannot be executed.
  */
@@ -159,8 +161,8 @@ int spawn_request_open(struct spawn_request *request, int target, const char *pa
 int spawn_request_umask(struct spawn_request *request, mode_t mask);
 /*
  * The signals that it ignores from its first instruction on; all others are at their default.
- * Default: none, of the server's children; those that this process ignores, of its own. For the
- * server's they are not looked up at each start, as that costs a system call a signal: a program
+ * Default: none, of the server's children; those that this process ignores at the start, of its
+ * own. For the server's they are not looked up, as that costs a system call a signal: a program
  * that hands down what it ignores itself, as nohup(1) has it, says so.
  */
 int spawn_request_ignore(struct spawn_request *request, const sigset_t *signals);
@@ -201,12 +203,13 @@ int spawn_process(struct spawn_client *client, struct spawn_request *request,
 typedef void spawn_started_fn(struct spawn_proc *proc, const struct spawn_error *err, void *user);
 
 /* Sends the request and returns at once. ret_id, if not NULL, is for spawn_cancel(). -EAGAIN when
- * the server does not keep up. */
+ * the server does not keep up: dispatch when there is something, then try again. */
 int spawn_submit(struct spawn_client *client, struct spawn_request *request,
 		 spawn_started_fn *on_started, void *user, uint32_t *ret_id,
 		 struct spawn_error *err);
 /* Takes back a request that waits in the server's queue: it then completes with -ECANCELED. One
- * that was handed to a leaf already completes as started. 0, or -ENOENT: no such request. */
+ * that was handed to a leaf already completes as started. 0, or -ENOENT: no such request, or one of
+ * a private host, where none waits. */
 int spawn_cancel(struct spawn_client *client, uint32_t id);
 
 /* ---- a started process ---- */
@@ -222,7 +225,7 @@ int spawn_proc_kill(struct spawn_proc *proc, int sig);
  * A record whose status cannot be known any more says so: see spawn_exit_known().
  */
 int spawn_proc_wait(struct spawn_proc *proc, int timeout_ms, struct spawn_exit **ret);
-/* The process runs on; once over it is reaped. */
+/* The process runs on; once over it is reaped. A child of this process is left to waitpid(2). */
 void spawn_proc_free(struct spawn_proc *proc);
 /* What holds for it: "copy (seccomp: inherited, no_new_privs)". Static. */
 const char *spawn_proc_nofork(const struct spawn_proc *proc);

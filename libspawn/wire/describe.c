@@ -30,10 +30,10 @@ static const struct {
 };
 
 static const struct described messages[] = {
-#define MESSAGE(name, number, sender, receiver, states, min_fds, max_fds, required, optional,     \
-		repeated)                                                                          \
-	{#name,	  number,    #sender,	#receiver, #states,                                        \
-	 min_fds, max_fds,   #required, #optional, #repeated},
+#define MESSAGE(name, number, sender, receiver, states, min_fds, max_fds, required, optional, \
+		repeated)                                                                     \
+	{#name,	  number,  #sender,   #receiver, #states,                                     \
+	 min_fds, max_fds, #required, #optional, #repeated},
 #include "wire/messages.def"
 };
 

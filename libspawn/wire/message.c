@@ -29,13 +29,13 @@ static const struct record_rule record_rules[] = {
 #define N_RECORDS (sizeof(record_rules) / sizeof(record_rules[0]))
 _Static_assert(N_RECORDS <= 64, "sets of records are 64 bits wide");
 
-#define S(state) STATE_##state
+#define S(state)  STATE_##state
 #define R(record) (1ull << REC_##record)
 static const struct message_rule message_rules[] = {
-#define MESSAGE(name, number, sender, receiver, states, min_fds, max_fds, required, optional,     \
-		repeated)                                                                          \
-	[number] = {#name,   PEER_##sender, PEER_##receiver, states, min_fds, max_fds,            \
-		    required, optional,	    repeated},
+#define MESSAGE(name, number, sender, receiver, states, min_fds, max_fds, required, optional, \
+		repeated)                                                                     \
+	[number] = {#name,   PEER_##sender, PEER_##receiver, states,  min_fds,                \
+		    max_fds, required,	    optional,	     repeated},
 #include "wire/messages.def"
 };
 #undef S
@@ -198,7 +198,7 @@ static bool find(const struct message *m, enum record_type type, struct record *
 {
 	if (!message_has(m, type))
 		return false;
-	message_for_each(m, cursor, ret) {
+	message_for_each (m, cursor, ret) {
 		if (ret->type == type)
 			return true;
 	}

@@ -5,8 +5,8 @@
 
 void exit_record_encode(const struct exit_record *r, uint8_t out[EXIT_RECORD_SIZE])
 {
-	const uint64_t wide[] = {r->utime_us, r->stime_us, r->maxrss_kib, r->minflt,
-				 r->majflt,   r->inblock,  r->oublock,	  r->nvcsw,
+	const uint64_t wide[] = {r->utime_us, r->stime_us,    r->maxrss_kib, r->minflt,
+				 r->majflt,   r->inblock,     r->oublock,    r->nvcsw,
 				 r->nivcsw,   r->launched_ns, r->ended_ns};
 
 	_Static_assert(sizeof(wide) == EXIT_RECORD_SIZE - 16, "the size says how many fields");

@@ -14,7 +14,8 @@ struct exit_record {
 	int32_t code;	/* si_code: CLD_EXITED, CLD_KILLED, CLD_DUMPED */
 	int32_t status; /* si_status: exit status or signal */
 	uint64_t utime_us, stime_us;
-	uint64_t maxrss_kib; /* of the leaf, template memory included: the kernel copies it at fork */
+	uint64_t maxrss_kib; /* of the leaf, template memory included: the kernel copies it at fork
+			      */
 	uint64_t minflt, majflt, inblock, oublock, nvcsw, nivcsw;
 	uint64_t launched_ns; /* CLOCK_MONOTONIC: LAUNCH read by the leaf */
 	uint64_t ended_ns;    /* the parent saw the end */

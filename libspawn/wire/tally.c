@@ -2,6 +2,7 @@
 #include "wire/tally.h"
 
 #include "base/fd.h"
+#include "wire/sealed.h"
 
 #include <errno.h>
 #include <fcntl.h>

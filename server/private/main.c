@@ -26,6 +26,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -276,6 +277,22 @@ _Noreturn static void run(struct private_host *h)
 	}
 }
 
+/*
+ * The application, as long as it lives; after it this has another parent, which may never end. Who
+ * made the channel is the application, too: 0 in a pid namespace that does not show it.
+ */
+static int open_parent(void)
+{
+	int pidfd = fd_above_stdio(pidfd_open_pid(getppid()));
+	struct ucred maker = {0};
+	socklen_t len = sizeof(maker);
+
+	if (getsockopt(PRIVATE_CHANNEL_FD, SOL_SOCKET, SO_PEERCRED, &maker, &len) == 0 &&
+	    maker.pid > 0 && maker.pid != getppid())
+		_exit(0);
+	return pidfd;
+}
+
 static void prepare(struct private_host *h)
 {
 	struct rlimit *files = &h->limits[RLIMIT_NOFILE];
@@ -293,7 +310,7 @@ static void prepare(struct private_host *h)
 	 * out of it. */
 	for (int fd = 0; fd <= 2; fd++)
 		open("/", O_PATH | O_CLOEXEC);
-	h->parent = fd_above_stdio(pidfd_open_pid(getppid()));
+	h->parent = open_parent();
 	/* Children start from none ignored; what the application ignores comes with each request.
 	 */
 	signals_default();

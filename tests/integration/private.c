@@ -55,6 +55,7 @@ SCENARIO(changes, session)
 SCENARIO(changes, sandbox)
 SCENARIO(changes, credentials)
 SCENARIO(changes, namespaces)
+SCENARIO(changes, without_proc)
 SCENARIO(changes, root_directory)
 SCENARIO(changes, limit_of_processes)
 
@@ -68,6 +69,7 @@ SCENARIO(deaths, stopped_host_does_not_hold_up_close)
 SCENARIO(deaths, signals_to_the_group_leave_the_host)
 SCENARIO(deaths, forked_child_has_a_host_of_its_own)
 SCENARIO(deaths, host_ends_with_its_caller)
+SCENARIO(deaths, host_of_a_dead_caller_ends)
 SCENARIO(deaths, host_holds_nothing_of_the_callers)
 
 /* clang-format on */

@@ -8,7 +8,9 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -166,6 +168,30 @@ static void namespaces(void)
 	spawn_client_close(client);
 }
 
+/* Nothing can be compared there: each request has a host of its own, and is as right. */
+static void without_proc(void)
+{
+	struct spawn_client *client;
+	char *text;
+
+	if (getuid() != 0)
+		SKIP("not root");
+	client = own_client();
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "/proc", "tmpfs", 0, NULL) < 0)
+		SKIP("no namespaces here");
+	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+	for (int i = 0; i < 3; i++) {
+		umask((mode_t)i);
+		text = output_of(client, shell("kill -USR1 $$; umask"));
+		CHECK(strtol(text, NULL, 8) == i, "%s", text);
+		free(text);
+	}
+	spawn_client_close(client);
+	CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD, "something is left");
+	CHECK(umount("/proc") == 0, "umount");
+}
+
 static void root_directory(void)
 {
 	char dir[] = "/tmp/spawnd-private-XXXXXX", path[64];
@@ -222,6 +248,7 @@ const struct scenario changes_scenarios[] = {
 	{"sandbox", sandbox},
 	{"credentials", credentials},
 	{"namespaces", namespaces},
+	{"without_proc", without_proc},
 	{"root_directory", root_directory},
 	{"limit_of_processes", limit_of_processes},
 	{NULL, NULL},

@@ -629,6 +629,26 @@ static void eight_threads_wait_for_one(void)
 }
 
 /* With $SPAWND_SOCKET: one client, children of both kinds, one descriptor to poll. */
+/* Has used nothing of the client but what is to be its own. */
+static void expect_forked_child_waits_for_its_own(struct spawn_client *client,
+						  struct spawn_request *request)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct completion c = {0};
+
+		submit(client, request, &c);
+		await_completions(client, &c, 1);
+		CHECK(c.proc, "%s", c.message);
+		CHECK(WEXITSTATUS(wait_status(spawn_proc_pid(c.proc))) == 12, "status");
+		spawn_proc_free(c.proc);
+		spawn_client_close(client);
+		_exit(0);
+	}
+	CHECK(child > 0 && wait_status(child) == 0, "a forked child");
+}
+
 static void beside_a_server(void)
 {
 	struct completion c[2] = {0};
@@ -666,6 +686,7 @@ static void beside_a_server(void)
 			wait_status(host);
 		}
 	}
+	expect_forked_child_waits_for_its_own(client, ours);
 	spawn_request_free(ours);
 	ours = shell("echo $PPID");
 	spawn_request_owner(ours, SPAWN_OWNER_CALLER);

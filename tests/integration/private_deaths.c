@@ -9,7 +9,9 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -94,8 +96,9 @@ static void requests_that_a_killed_host_had_not_read_did_not_run(void)
 	CHECK(kill(host, SIGKILL) == 0, "kill");
 	await_completions(client, c, 50);
 	for (int i = 0; i < 50; i++)
-		CHECK(c[i].code == -ECONNRESET && strstr(c[i].message, "does not run"), "%d: %d %s",
-		      i, c[i].code, c[i].message);
+		CHECK(c[i].code == -ECONNRESET && strstr(c[i].message, "does not run") &&
+			      strstr(c[i].message, "private host"),
+		      "%d: %d %s", i, c[i].code, c[i].message);
 	spawn_request_free(request);
 	CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD, "a process is left");
 	expect_status(client, 9);
@@ -250,6 +253,44 @@ static void host_ends_with_its_caller(void)
 	wait_status(left);
 }
 
+/* One that comes to life after its caller's end has another parent, which must not keep it. */
+static void host_of_a_dead_caller_ends(void)
+{
+	pid_t caller, host, holder;
+	int tell[2], status;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	CHECK(pipe2(tell, O_CLOEXEC) == 0, "pipe");
+	caller = fork();
+	if (caller == 0) {
+		int pair[2], pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+		CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0, "pair");
+		holder = fork();
+		if (holder == 0) {
+			pause();
+			_exit(0);
+		}
+		CHECK(write(tell[1], &holder, sizeof(holder)) == sizeof(holder), "write");
+		host = fork();
+		if (host == 0) {
+			poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, -1);
+			dup2(fcntl(pair[1], F_DUPFD_CLOEXEC, 10), 3);
+			execl(getenv("SPAWN_PRIVATE_HOST"), "spawn-private", (char *)NULL);
+			_exit(1);
+		}
+		CHECK(write(tell[1], &host, sizeof(host)) == sizeof(host), "write");
+		_exit(0);
+	}
+	CHECK(read(tell[0], &holder, sizeof(holder)) == sizeof(holder), "read");
+	CHECK(read(tell[0], &host, sizeof(host)) == sizeof(host), "read");
+	wait_status(caller);
+	status = wait_status(host); /* or the alarm */
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%x", (unsigned)status);
+	kill(holder, SIGKILL);
+	wait_status(holder);
+}
+
 /* What the host itself has. */
 static void host_holds_nothing_of_the_callers(void)
 {
@@ -290,6 +331,7 @@ const struct scenario deaths_scenarios[] = {
 	{"signals_to_the_group_leave_the_host", signals_to_the_group_leave_the_host},
 	{"forked_child_has_a_host_of_its_own", forked_child_has_a_host_of_its_own},
 	{"host_ends_with_its_caller", host_ends_with_its_caller},
+	{"host_of_a_dead_caller_ends", host_of_a_dead_caller_ends},
 	{"host_holds_nothing_of_the_callers", host_holds_nothing_of_the_callers},
 	{NULL, NULL},
 };

@@ -119,6 +119,15 @@ Test(programs, command_keeps_its_own_failures_apart)
 	expect_tool("\"$SPAWN\" -t nobody -- true", 125, "", "no template \"nobody\"");
 }
 
+/* Memory that is handed over is a file to that limit, and who makes too large a one dies of it. */
+Test(programs, command_works_under_a_limit_on_files)
+{
+	expect_tool("ulimit -f 0; \"$SPAWN\" -- sh -c 'exit 7'", 7, "", "");
+	expect_tool("L=$(head -c 100000 /dev/zero | tr '\\0' x); export L; ulimit -f 0; "
+		    "\"$SPAWN\" -- true",
+		    125, "", "ulimit -f");
+}
+
 Test(programs, command_takes_a_named_template_of_programs)
 {
 	expect_tool("\"$SPAWN\" -t more -- sh -c 'echo \"$0\"' me", 0, "me\n", "");

@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# The public headers by themselves, as users compile them: in strict C, and in C++ where there is a
+# compiler of it; and that the library exports what they declare, no less and no more. Usage:
+# headers.sh INCLUDE-DIR SYMBOL-LIST C-COMPILER...
+set -u
+include=$1
+symbols=$2
+shift 2
+status=0
+
+for header in "$include"/*.h; do
+	name=$(basename "$header")
+	for standard in c99 c11; do
+		echo "#include <$name>" | "$@" -std=$standard -pedantic-errors -Wall -Wextra -Werror \
+			-fsyntax-only -I"$include" -x c - || status=1
+	done
+	if command -v c++ >/dev/null; then
+		echo "#include <$name>" | c++ -std=c++11 -pedantic-errors -Wall -Wextra -Werror \
+			-fsyntax-only -I"$include" -x c++ - || status=1
+	fi
+done
+
+declared=$(cat "$include/libspawn.h" "$include/libspawn-error.h" |
+	grep -Eo '\bspawn_[a-z0-9_]+\(' | tr -d '(' | grep -v '_fn$' | sort -u)
+exported=$(grep -Eo '\bspawn_[a-z0-9_]+;' "$symbols" | tr -d ';' | sort -u)
+if [ "$declared" != "$exported" ]; then
+	echo "declared, and what libspawn.sym exports:" >&2
+	printf '%s\n' "$declared" "$exported" | sort | uniq -u >&2
+	status=1
+fi
+exit $status

@@ -57,6 +57,7 @@ SCENARIO(changes, credentials)
 SCENARIO(changes, namespaces)
 SCENARIO(changes, without_proc)
 SCENARIO(changes, root_directory)
+SCENARIO(changes, raised_limits)
 SCENARIO(changes, limit_of_processes)
 
 SCENARIO(deaths, close_leaves_nothing)

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -79,6 +80,10 @@ static void session_group_and_scheduling(void)
 	}
 	CHECK(sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0}) == 0, "batch");
 	expect_another_host(client, &host, "sched_setscheduler");
+	CHECK(syscall(SYS_ioprio_set, 1, 0, 2 << 13 | 6) == 0, "ioprio_set"); /* best effort, 6 */
+	expect_another_host(client, &host, "ioprio_set");
+	CHECK(personality(ADDR_NO_RANDOMIZE) >= 0, "personality");
+	expect_another_host(client, &host, "personality");
 	spawn_client_close(client);
 }
 
@@ -221,6 +226,24 @@ static void root_directory(void)
 	spawn_client_close(client);
 }
 
+/* Hard limits too, of who may: a host that was started with less makes no difference. */
+static void raised_limits(void)
+{
+	struct spawn_client *client;
+	char *text;
+
+	if (getuid() != 0)
+		SKIP("not root");
+	CHECK(setrlimit(RLIMIT_CORE, &(struct rlimit){512, 1024}) == 0, "limit");
+	client = own_client();
+	if (setrlimit(RLIMIT_CORE, &(struct rlimit){2048, 4096}) < 0)
+		SKIP("no CAP_SYS_RESOURCE");
+	text = output_of(client, shell("ulimit -Sc; ulimit -Hc"));
+	CHECK(strcmp(text, "4\n8\n") == 0, "%s", text); /* in 512 bytes */
+	free(text);
+	spawn_client_close(client);
+}
+
 static void limit_of_processes(void)
 {
 	struct spawn_request *request = shell("exit 0");
@@ -250,6 +273,7 @@ const struct scenario changes_scenarios[] = {
 	{"namespaces", namespaces},
 	{"without_proc", without_proc},
 	{"root_directory", root_directory},
+	{"raised_limits", raised_limits},
 	{"limit_of_processes", limit_of_processes},
 	{NULL, NULL},
 };

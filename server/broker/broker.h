@@ -115,6 +115,12 @@ struct pool {
 
 #define REAPED_KEPT 512
 
+/* Serials told to be reaped last: a host that dies may have left that unread. */
+struct reaped {
+	uint64_t serial[REAPED_KEPT];
+	unsigned n;
+};
+
 struct host {
 	struct host *next;
 	struct broker *broker;
@@ -138,9 +144,7 @@ struct host {
 	/* To be told at the next FORK, or soon. */
 	uint64_t reap[WIRE_REAP_MAX];
 	unsigned n_reap;
-	/* Serials told to be reaped last: a host that dies may have left that unread. */
-	uint64_t reaped[REAPED_KEPT];
-	unsigned n_reaped;
+	struct reaped reaped;
 };
 
 struct entry {
@@ -181,6 +185,10 @@ struct broker {
 	struct user *users;
 	struct pool *pools;
 	struct host *hosts;
+	/* Of the host that died last, which was freed if it had no entry: its zombies may be listed
+	 * by who plays its part, next. */
+	uint64_t last_dead;
+	struct reaped last_dead_reaped;
 	struct entry *entries[ENTRY_BUCKETS];
 	struct held_take *takes;
 	struct session *watched;

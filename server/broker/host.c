@@ -119,7 +119,7 @@ void host_fork(struct host *h, uint32_t count, uint32_t waited_for)
 
 void host_reap(struct host *h, uint64_t serial)
 {
-	h->reaped[h->n_reaped++ % REAPED_KEPT] = serial;
+	h->reaped.serial[h->reaped.n++ % REAPED_KEPT] = serial;
 	h->reap[h->n_reap++] = serial;
 	if (h->n_reap == WIRE_REAP_MAX)
 		host_send_reaps(h);
@@ -196,7 +196,7 @@ bool host_lists_pending(const struct broker *b, uid_t uid)
 static bool was_reaped(const struct host *h, uint64_t serial)
 {
 	for (unsigned i = 0; i < REAPED_KEPT; i++)
-		if (h->reaped[i] == serial)
+		if (h->reaped.serial[i] == serial)
 			return true;
 	return false;
 }
@@ -420,6 +420,8 @@ static struct host *host_new(struct broker *b, const struct message *m)
 		return NULL;
 	h->broker = b;
 	h->id = message_u64(m, REC_HOST);
+	if (h->id == b->last_dead)
+		h->reaped = b->last_dead_reaped;
 	h->digest = message_u64(m, REC_DIGEST);
 	h->generation = message_u64(m, REC_GENERATION);
 	h->pid = (pid_t)message_u32(m, REC_PID);
@@ -538,6 +540,9 @@ void host_down(struct broker *b, const struct message *m)
 		pool_down(p, -(int)message_u32(m, REC_CODE), message_u32(m, REC_STEP), reason, tail,
 			  tail_len, retry_ms);
 	}
-	if (h)
+	if (h) {
+		b->last_dead = h->id;
+		b->last_dead_reaped = h->reaped;
 		host_maybe_free(h);
+	}
 }

@@ -253,6 +253,34 @@ Test(releases, broker_that_dies_with_releases_unread_leaves_no_zombie)
 	spawn_client_close(client);
 }
 
+/* More than one message has room for; done, for its owner, which does not say it again. */
+Test(releases, host_that_dies_with_releases_unread_leaves_no_zombie)
+{
+	struct template_state_seen seen;
+	struct spawn_client *looker;
+	uint64_t serial[WIRE_REAP_MAX + 6];
+	uint32_t n = sizeof(serial) / sizeof(serial[0]);
+	struct owner o;
+
+	server_start(&server, NULL);
+	looker = server_client(&server);
+	owner_open(&o);
+	for (uint32_t i = 0; i < n; i++)
+		serial[i] = run(&o);
+	server_status(looker, "probe", &seen);
+	cr_assert_eq(kill(seen.host, SIGSTOP), 0);
+	for (uint32_t i = 0; i < n; i++)
+		write_down(&o, serial[i]);
+	ping(&o);
+	cr_assert_eq(tally_done(o.tally), n);
+	cr_assert_geq(census_zombies(server.pid), n);
+	cr_assert_eq(kill(seen.host, SIGKILL), 0);
+	AWAIT(census_zombies(server.pid) == 0);
+	AWAIT((server_status(looker, "probe", &seen), seen.launched == 0));
+	owner_close(&o);
+	spawn_client_close(looker);
+}
+
 /* Nobody calls the library again: it has to find out by itself. */
 Test(releases, broker_that_died_before_the_release_leaves_no_zombie)
 {

@@ -8,7 +8,7 @@
  * written later is worth a message. A serial is done for good (done) once the host was told: what
  * a broker that died has not got that far is released again on the next connection.
  *
- * The client makes the memory and hands it over with HELLO, its size sealed: no access can fault.
+ * The client makes the memory and hands it over with HELLO, its size sealed: no access reaches beyond it.
  * Neither side believes the other: counts and serials are read once and checked like a message's.
  */
 #ifndef WIRE_TALLY_H

@@ -242,7 +242,10 @@ Test(programs, ctrl_c_reaches_what_the_program_started)
 		stop(); /* a skipped test has no fini */
 		cr_skip_test("before Linux 6.9");
 	}
-	pid = start_on_terminal("trap 'exit 5' INT; sleep 1000 | (echo up; cat)", &terminal);
+	/* Both are past the moment in which a shell's child still has the shell's trap. */
+	pid = start_on_terminal("trap 'exit 5' INT; "
+				"(echo one; exec sleep 1000) | (read x; echo up; exec cat)",
+				&terminal);
 	p = (struct probe){.out = terminal};
 	probe_await_line(&p, "up\r");
 	AWAIT(tool_blocks(pid, SIGINT));

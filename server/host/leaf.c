@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -157,6 +158,19 @@ static void park(const struct warm *w, int control)
 	r = nofork_install(w->nofork);
 	if (r < 0)
 		_exit(127);
+}
+
+/*
+ * Parked, until there is a launch or nobody left to send one. Not in recvmsg: what that wants of the
+ * stack would be a page more in each parked leaf.
+ */
+static void await_launch(void)
+{
+	struct pollfd p = {.fd = LEAF_CONTROL_FD, .events = POLLIN};
+
+	while (poll(&p, 1, -1) < 0)
+		if (errno != EINTR)
+			_exit(127);
 }
 
 static void read_launch(struct leaf_self *self, struct launch *ret)
@@ -313,6 +327,7 @@ _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 	struct launch launch;
 
 	park(w, control);
+	await_launch();
 	read_launch(&self, &launch);
 	body.kept_fd = LEAF_SLOTS_FD;
 	note_launch(&self, &launch);

@@ -21,10 +21,10 @@
 _Static_assert(WIRE_HEADER_SIZE + WIRE_REAP_MAX * (WIRE_RECORD_SIZE + 8) <= FRAME_SIZE,
 	       "a REAP fits");
 /* A pidfd stays readable for ever: once told it is only a handle. */
-#define LEAF_EVENTS   (EPOLLIN | EPOLLONESHOT)
-#define ERRNO_MAX     4095
-#define DOUBT_MS      2	   /* between two looks */
-#define DOUBT_KILL_MS 2000 /* parked and stopped: it has nothing to lose */
+#define LEAF_EVENTS  (EPOLLIN | EPOLLONESHOT)
+#define ERRNO_MAX    4095
+#define DOUBT_MS     2	 /* between two looks */
+#define DOUBT_MAX_MS 100 /* an offer that crosses a new broker is parked, and stays so */
 
 static struct slot *leaf_slot(const struct leaf *l)
 {
@@ -502,26 +502,27 @@ void brood_doubt(struct brood *b)
 			continue;
 		l->in_doubt = true;
 		b->n_doubts++;
-		b->doubt_until = now + DOUBT_KILL_MS * NS_PER_MS;
+		b->doubt_until = now + DOUBT_MAX_MS * NS_PER_MS;
 	}
 	if (b->n_doubts > 0)
 		look_at(b, now + DOUBT_MS * NS_PER_MS);
 }
 
-/* It is over, and was told or reaped, or it runs: then what a launch brings with it is seen to. */
+/* It is over, and was told or reaped, or parked for good, or runs: then what a launch brings with
+ * it is seen to. */
 static void settle_doubt(struct brood *b, struct leaf *l)
 {
 	if (!l->in_doubt)
 		return;
 	l->in_doubt = false;
 	b->n_doubts--;
-	if (l->pid && !l->over) {
+	if (l->pid && !l->over && b->listing)
+		list_leaf(b, l);
+	if (l->pid && !l->over && l->launched) {
 		if (l->noted.deadline_ns && !l->deadline_ns) {
 			l->grace_ms = l->noted.grace_ms;
 			schedule(b, l, l->noted.deadline_ns);
 		}
-		if (b->listing)
-			list_leaf(b, l);
 		if (owner_is_gone(b, l->noted.owner) && (l->noted.flags & FLAG_KILL_WITH_CALLER))
 			end_leaf(b, l, l->noted.grace_ms);
 	}
@@ -535,10 +536,8 @@ static void look_into_doubts(struct brood *b, uint64_t now)
 
 		if (!l->in_doubt)
 			continue;
-		if (leaf_launched(l))
+		if (leaf_launched(l) || now >= b->doubt_until)
 			settle_doubt(b, l);
-		else if (now >= b->doubt_until)
-			pidfd_signal(l->watch.fd, SIGKILL);
 	}
 	if (b->n_doubts > 0)
 		look_at(b, now + DOUBT_MS * NS_PER_MS);
@@ -577,6 +576,8 @@ static void disown_all(struct brood *b)
 
 void brood_connect(struct brood *b, int channel)
 {
+	/* Before it forks what the last broker asked for: that is offered to the new one. */
+	brood_doubt(b);
 	/* The last broker's words first: what it was told of is done, and nobody will say it again.
 	 */
 	while (b->channel.fd >= 0 && hear(b))
@@ -588,7 +589,6 @@ void brood_connect(struct brood *b, int channel)
 		fd_close(channel);
 		return;
 	}
-	brood_doubt(b);
 	b->listing = true;
 	for (uint32_t i = 0; i < b->n_slots; i++) {
 		struct leaf *l = &b->leaves[i];
@@ -681,7 +681,6 @@ static bool hear(struct brood *b)
 	if (n <= 0) {
 		/* The broker is gone, or makes no sense: the keeper sends another. */
 		lose_channel(b);
-		brood_doubt(b);
 		for (uint32_t i = 0; i < b->n_slots; i++)
 			if (b->leaves[i].pid && b->leaves[i].over && !leaf_launched(&b->leaves[i]))
 				reap(b, &b->leaves[i], false);

@@ -69,7 +69,7 @@ struct brood {
 	struct owner *owners;
 	uint64_t next_deadline; /* 0: none */
 	uint32_t n_doubts;
-	uint64_t doubt_until; /* parked ones that have not made up their mind by then are killed */
+	uint64_t doubt_until; /* what is parked then is parked */
 	bool listing;	      /* LISTED is owed to the broker */
 	bool warm, stopping;
 	bool ending; /* nobody will ask for a record any more: reaped once it was told */
@@ -88,8 +88,9 @@ int brood_free_slot(const struct brood *b);
 int brood_add(struct brood *b, uint64_t serial, pid_t pid, int pidfd);
 /*
  * Whoever could launch the parked leaves is gone. Each leaves at the end of its socket, unless its
- * launch is waiting there unread: so within moments it is known, and until then a list would say of
- * a running leaf that it is parked, and nobody would see to its deadline.
+ * launch is waiting there unread: so within moments it is known, and until then (not for long: its
+ * offer may have reached the new broker) a list would say of a running leaf that it is parked, and
+ * nobody would see to its deadline.
  */
 void brood_doubt(struct brood *b);
 /* Takes the channel to a (new) broker, lists every leaf there and says LISTED, once there is no

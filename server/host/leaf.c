@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -161,8 +162,8 @@ static void park(const struct warm *w, int control)
 }
 
 /*
- * Parked, until there is a launch or nobody left to send one. Not in recvmsg: what that wants of the
- * stack would be a page more in each parked leaf.
+ * Parked, until there is a launch or nobody left to send one. Not in recvmsg: what that wants of
+ * the stack would be a page more in each parked leaf.
  */
 static void await_launch(void)
 {
@@ -335,6 +336,8 @@ _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 	setpgid(0, 0);
 	check_caller(&self);
 
+	/* Where processors are few this one is what the caller needs to see its answer on. */
+	sched_yield();
 	if (body_receive(self.body_fd, &body, &failed) < 0)
 		die(&self, failed.step, failed.code, failed.index);
 	if (!fits_lane(&body))

@@ -150,7 +150,7 @@ int main(int argc, char **argv)
 {
 	struct options options = {.spawns = 40000,
 				  .clients = 8,
-				  .seconds = 60,
+				  .seconds = 600,
 				  .recipe = {.kill_percent = 1, .kinds = HAVOC_ALL}};
 	struct driver driver;
 	unsigned bad;

@@ -354,13 +354,6 @@ static int check_exec(const struct reading *r, const struct json *node,
 			"templates.%s has \"env\", which no program of lane \"exec\" would "
 			"see: it has its caller's (expected no \"env\")",
 			t->name);
-	if (t->enforce_kernel)
-		return reject_set(
-			r->reject, -EINVAL, json_member(node, "enforce")->at,
-			"templates.%s has \"enforce\": \"kernel\", and the kernel's mark ends where "
-			"lane \"exec\" executes the program: only seccomp can enforce no-fork there "
-			"(expected \"enforce\": \"any\")",
-			t->name);
 	return 0;
 }
 

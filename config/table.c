@@ -333,11 +333,11 @@ static int read_ids(const struct table *t, size_t at, size_t n, const uint32_t *
 	return 0;
 }
 
-/* A host of lane `exec` loads nothing, and the kernel's mark would end at the program's exec. */
+/* A host of lane `exec` loads nothing. */
 static bool fits_lane(const struct config_template *t)
 {
 	if (t->lane == LANE_EXEC)
-		return !t->object[0] && !t->env[0] && !t->enforce_kernel;
+		return !t->object[0] && !t->env[0];
 	return t->lane == LANE_OBJECT && t->object[0] == '/';
 }
 

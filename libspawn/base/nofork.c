@@ -29,6 +29,8 @@ const char *nofork_describe(unsigned level, unsigned enforcer)
 		return "off";
 	if (level == NOFORK_COPY && enforcer == NOFORK_BY_KERNEL)
 		return "copy (kernel)";
+	if (level == NOFORK_COPY && enforcer == NOFORK_BY_KERNEL_EXEC)
+		return "copy (kernel: inherited, no_new_privs)";
 	if (level == NOFORK_COPY && enforcer == NOFORK_BY_SECCOMP)
 		return "copy (seccomp: inherited, no_new_privs)";
 	if (level == NOFORK_PROCESS && enforcer == NOFORK_BY_SECCOMP)

@@ -19,6 +19,8 @@ enum nofork_enforcer {
 	NOFORK_BY_NOBODY = 0,
 	NOFORK_BY_KERNEL = 1,  /* PR_SET_NOFORK: ends at exec, nothing else changes */
 	NOFORK_BY_SECCOMP = 2, /* a filter: inherited by helpers, needs no_new_privs */
+	/* The kernel, for each program that it or what it starts executes; needs no_new_privs. */
+	NOFORK_BY_KERNEL_EXEC = 3,
 };
 
 /* The kernel patch's interface; other kernels answer EINVAL. */
@@ -26,6 +28,7 @@ enum nofork_enforcer {
 #define NOFORK_PR_GET	       0x4e464b02
 #define NOFORK_PR_SELF	       (1UL << 0)
 #define NOFORK_PR_CHILDREN     (1UL << 1)
+#define NOFORK_PR_EXEC	       (1UL << 2)
 
 /* "off", "copy", "process"; NULL for another number. */
 const char *nofork_level_name(unsigned level);

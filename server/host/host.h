@@ -26,7 +26,8 @@ struct warm {
 	uint32_t nofork;    /* what its leaves promise */
 	bool nofork_weaker; /* a request may ask for less: so the leaf can only promise when
 			       launched */
-	bool kernel_nofork; /* the kernel can */
+	bool kernel_nofork; /* the kernel can, what the lane needs */
+	bool born_nofork;   /* leaves are marked by fork */
 
 	const struct spawn_template *template_;
 	void *state; /* what warm() made */

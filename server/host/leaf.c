@@ -155,8 +155,9 @@ static void park(const struct warm *w, int control)
 	 * is a filter's work everywhere.
 	 */
 	if (w->kernel_nofork && w->nofork == NOFORK_COPY)
-		return;
-	r = nofork_install(w->nofork);
+		r = lane_executes ? nofork_kernel_exec() : 0;
+	else
+		r = nofork_install(w->nofork);
 	if (r < 0)
 		_exit(127);
 }
@@ -256,8 +257,10 @@ static void promise(struct leaf_self *self, const struct launch *l)
 
 	if (l->nofork <= held)
 		return;
-	if (l->nofork_by == NOFORK_BY_KERNEL && !lane_executes)
+	if (l->nofork_by == NOFORK_BY_KERNEL)
 		r = nofork_kernel_self();
+	else if (l->nofork_by == NOFORK_BY_KERNEL_EXEC)
+		r = nofork_kernel_exec();
 	else
 		r = nofork_install(l->nofork);
 	if (r < 0)

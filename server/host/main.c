@@ -119,18 +119,24 @@ static int prepare_fds(struct host *h)
 
 static int choose_nofork(struct host *h, struct spawn_error *err)
 {
-	/* The kernel's mark ends at exec; a program is held to its promise by the filter alone. */
-	h->warm->kernel_nofork = !lane_executes && nofork_kernel_probe() == 1;
-	if (h->enforce_kernel && h->warm->nofork != NOFORK_OFF && !h->warm->kernel_nofork)
+	bool kernel = nofork_kernel_probe() == 1;
+
+	/* What becomes another program is born so in any case: it makes no copy until then. */
+	h->warm->born_nofork = kernel && (lane_executes || (h->warm->nofork != NOFORK_OFF &&
+							     !h->warm->nofork_weaker));
+	h->warm->kernel_nofork = kernel && (!lane_executes || nofork_kernel_probe_exec() == 1);
+	if (h->enforce_kernel && !h->warm->kernel_nofork)
 		return error_set(
 			err, -EOPNOTSUPP, SPAWN_ORIGIN_HOST, STEP_NOFORK,
-			"template \"%s\": this kernel has no PR_SET_NOFORK: run a patched one, or "
+			"template \"%s\": this kernel has no PR_SET_NOFORK%s: run a patched one, or "
 			"say \"enforce\": \"any\" to accept the seccomp filter",
-			h->warm->name);
+			h->warm->name, kernel ? " that exec keeps" : "");
 	h->brood.nofork = h->warm->nofork;
 	/* Who enforces `copy` here, also for a request that asks for it of a template that does
 	 * not. */
-	h->brood.nofork_by = h->warm->kernel_nofork ? NOFORK_BY_KERNEL : NOFORK_BY_SECCOMP;
+	h->brood.nofork_by = !h->warm->kernel_nofork ? NOFORK_BY_SECCOMP
+			     : lane_executes	     ? NOFORK_BY_KERNEL_EXEC
+						     : NOFORK_BY_KERNEL;
 	return 0;
 }
 
@@ -160,7 +166,7 @@ static int warm_up(struct host *h, struct spawn_error *err)
 	r = threads_check(err);
 	if (r < 0)
 		return r;
-	if (h->warm->kernel_nofork && h->warm->nofork != NOFORK_OFF && !h->warm->nofork_weaker) {
+	if (h->warm->born_nofork) {
 		r = nofork_kernel_children(1);
 		if (r < 0)
 			return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_NOFORK, "PR_SET_NOFORK");

@@ -62,6 +62,13 @@ int nofork_kernel_self(void)
 	return kernel_change(NOFORK_PR_SELF, 0);
 }
 
+int nofork_kernel_exec(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	return kernel_change(NOFORK_PR_EXEC, 0);
+}
+
 /* The exit status of a child; -1 if it was killed or cannot be known. */
 static int child_status(pid_t pid)
 {
@@ -90,6 +97,15 @@ static int trial_child(void)
 		return 1;
 	}
 	return errno == EPERM ? 0 : 1;
+}
+
+int nofork_kernel_probe_exec(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(nofork_kernel_exec() == 0 ? 0 : 1);
+	return pid > 0 && child_status(pid) == 0;
 }
 
 int nofork_kernel_probe(void)

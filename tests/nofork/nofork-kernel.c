@@ -52,18 +52,22 @@ struct kernel {
 	bool refuses; /* they cannot fork */
 	int refusal;  /* with this */
 	int probe;    /* what nofork_kernel_probe() must say */
+	bool keeps;   /* it knows PR_NOFORK_EXEC, and so nofork_kernel_probe_exec() must say */
 };
 
 struct supervisor {
 	const struct kernel *kernel;
 	pid_t host;
-	unsigned long bits; /* of the host */
+	unsigned long bits;   /* of the host */
+	unsigned long others; /* of what it forked last, if that is not born a leaf */
 };
 
 static void answer(struct supervisor *s, const struct seccomp_notif *question,
 		   struct seccomp_notif_resp *response)
 {
-	bool leaf = (pid_t)question->pid != s->host && (s->bits & NOFORK_PR_CHILDREN);
+	bool host = (pid_t)question->pid == s->host,
+	     leaf = !host && (s->bits & NOFORK_PR_CHILDREN);
+	unsigned long *bits = host ? &s->bits : &s->others;
 
 	response->id = question->id;
 	if (question->data.nr == SYS_clone) {
@@ -72,15 +76,16 @@ static void answer(struct supervisor *s, const struct seccomp_notif *question,
 		else
 			response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	} else if (question->data.args[0] == NOFORK_PR_SET) {
-		if (!s->kernel->takes)
+		if (!s->kernel->takes ||
+		    ((question->data.args[1] & NOFORK_PR_EXEC) && !s->kernel->keeps))
 			response->error = -EINVAL;
 		else if (!leaf)
-			s->bits = question->data.args[1];
+			*bits = question->data.args[1];
 	} else if (question->data.args[0] == NOFORK_PR_GET) {
 		if (leaf)
 			response->val = s->kernel->born ? NOFORK_PR_SELF : 0;
 		else if (s->kernel->shows)
-			response->val = (long long)s->bits;
+			response->val = (long long)*bits;
 	} else {
 		response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	}
@@ -125,6 +130,10 @@ static void probe(const struct kernel *kernel)
 	if (r != 0)
 		trial_fail("the probe left %d set", r);
 	if (kernel->probe) {
+		r = nofork_kernel_probe_exec();
+		if (r != kernel->keeps)
+			trial_fail("the probe of exec said %d", r);
+		expect_no_children();
 		trial_expect_errno("set", -nofork_kernel_children(1), 0);
 		if (prctl(NOFORK_PR_GET, 0, 0, 0, 0) != (int)NOFORK_PR_CHILDREN)
 			trial_fail("nofork_kernel_children(1) did not set it");
@@ -179,6 +188,8 @@ static void this_kernel(const void *arg)
 
 	if (r != patched)
 		trial_fail("the probe said %d", r);
+	if (nofork_kernel_probe_exec() != patched)
+		trial_fail("the probe of exec did not say %d", patched);
 	expect_no_children();
 	if (!patched) {
 		trial_expect_errno("children", -nofork_kernel_children(1), EINVAL);
@@ -189,14 +200,17 @@ static void this_kernel(const void *arg)
 
 void nofork_kernel_trials(void)
 {
-	static const struct kernel patched = {true, true, true, true, EPERM, 1};
+	static const struct kernel patched = {true, true, true, true, EPERM, 1, true};
+	static const struct kernel forgetful = {true, true, true, true, EPERM, 1, false};
 	static const struct kernel not_shown = {.takes = true};
 	static const struct kernel not_born = {.takes = true, .shows = true};
 	static const struct kernel not_held = {.takes = true, .shows = true, .born = true};
-	static const struct kernel transient = {true, true, true, true, EAGAIN, 0};
+	static const struct kernel transient = {true, true, true, true, EAGAIN, 0, false};
 
 	trial("the probe says what this kernel is", this_kernel, NULL);
 	trial("the probe believes a kernel that refuses the fork", played_kernel, &patched);
+	trial("the probe finds that a kernel does not keep it over exec", played_kernel,
+	      &forgetful);
 	trial("the probe disbelieves a kernel that takes and does not show it", played_kernel,
 	      &not_shown);
 	trial("the probe disbelieves a kernel that shows it and bears no leaves", played_kernel,

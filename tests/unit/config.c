@@ -396,6 +396,15 @@ static struct parsed *parse(const char *text)
 	return parsed;
 }
 
+Test(config, takes_in_an_exec_template_that_only_the_kernel_may_enforce)
+{
+	struct parsed *parsed =
+		parse("{\"templates\":{\"w\":{\"lane\":\"exec\",\"enforce\":\"kernel\"}}}");
+
+	cr_assert(parsed->config.templates[0].enforce_kernel);
+	parsed_free(parsed);
+}
+
 Test(config, refuses_in_an_exec_template_what_only_another_lane_has)
 {
 	static const struct refusal refusals[] = {
@@ -403,8 +412,6 @@ Test(config, refuses_in_an_exec_template_what_only_another_lane_has)
 			"1:43: templates.w has \"object\", and lane \"exec\" loads none"),
 		REFUSAL("{\"templates\":{\"w\":{\"env\":{\"A\":\"1\"},\"lane\":\"exec\"}}}",
 			"1:26: templates.w has \"env\", which no program of lane \"exec\" would see"),
-		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"exec\",\"enforce\":\"kernel\"}}}",
-			"1:44: templates.w has \"enforce\": \"kernel\", and the kernel's mark ends"),
 	};
 
 	CHECK_REFUSALS(refusals);

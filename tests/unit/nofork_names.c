@@ -29,6 +29,8 @@ Test(nofork, what_holds_is_said_in_full)
 {
 	cr_assert_str_eq(nofork_describe(NOFORK_OFF, NOFORK_BY_NOBODY), "off");
 	cr_assert_str_eq(nofork_describe(NOFORK_COPY, NOFORK_BY_KERNEL), "copy (kernel)");
+	cr_assert_str_eq(nofork_describe(NOFORK_COPY, NOFORK_BY_KERNEL_EXEC),
+			 "copy (kernel: inherited, no_new_privs)");
 	cr_assert_str_eq(nofork_describe(NOFORK_COPY, NOFORK_BY_SECCOMP),
 			 "copy (seccomp: inherited, no_new_privs)");
 	cr_assert_str_eq(nofork_describe(NOFORK_PROCESS, NOFORK_BY_SECCOMP),

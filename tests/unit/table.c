@@ -438,7 +438,6 @@ Test(table, an_exec_template_has_nothing_to_load)
 	config_free(got);
 	refused(WORDS_BUT(.lane = LANE_EXEC, .env = no_env));
 	refused(WORDS_BUT(.lane = LANE_EXEC, .object = ""));
-	refused(WORDS_BUT(.lane = LANE_EXEC, .object = "", .env = no_env, .enforce_kernel = true));
 }
 
 Test(table, the_digest_is_the_same_for_the_same_definition)

@@ -24,11 +24,11 @@ enum nofork_enforcer {
 };
 
 /* The kernel patch's interface; other kernels answer EINVAL. */
-#define NOFORK_PR_SET	       0x4e464b01
-#define NOFORK_PR_GET	       0x4e464b02
-#define NOFORK_PR_SELF	       (1UL << 0)
-#define NOFORK_PR_CHILDREN     (1UL << 1)
-#define NOFORK_PR_EXEC	       (1UL << 2)
+#define NOFORK_PR_SET	   0x4e464b01
+#define NOFORK_PR_GET	   0x4e464b02
+#define NOFORK_PR_SELF	   (1UL << 0)
+#define NOFORK_PR_CHILDREN (1UL << 1)
+#define NOFORK_PR_EXEC	   (1UL << 2)
 
 /* "off", "copy", "process"; NULL for another number. */
 const char *nofork_level_name(unsigned level);

@@ -122,8 +122,9 @@ static int choose_nofork(struct host *h, struct spawn_error *err)
 	bool kernel = nofork_kernel_probe() == 1;
 
 	/* What becomes another program is born so in any case: it makes no copy until then. */
-	h->warm->born_nofork = kernel && (lane_executes || (h->warm->nofork != NOFORK_OFF &&
-							     !h->warm->nofork_weaker));
+	h->warm->born_nofork =
+		kernel &&
+		(lane_executes || (h->warm->nofork != NOFORK_OFF && !h->warm->nofork_weaker));
 	h->warm->kernel_nofork = kernel && (!lane_executes || nofork_kernel_probe_exec() == 1);
 	if (h->enforce_kernel && !h->warm->kernel_nofork)
 		return error_set(

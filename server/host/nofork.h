@@ -44,7 +44,8 @@ int nofork_kernel_exec(void);
  */
 int nofork_kernel_probe(void);
 
-/* The same of PR_NOFORK_EXEC, where nofork_kernel_probe() said 1: a kernel may have the one alone. */
+/* The same of PR_NOFORK_EXEC, where nofork_kernel_probe() said 1: a kernel may have the one alone.
+ */
 int nofork_kernel_probe_exec(void);
 
 #endif

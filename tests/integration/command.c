@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The command `spawn`: it stands in for the leaf, and its errors are one line with the way out. */
 #include "census.h"
+#include "enforcer.h"
 #include "json_check.h"
 #include "probe_run.h"
 #include "server.h"
 #include "tool.h"
-
-#include "base/nofork.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -14,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -318,13 +316,6 @@ Test(command, detached_leaf_outlives_spawn)
 }
 
 /* ---- status ---- */
-
-static const char *copy_in_words(void)
-{
-	return prctl(NOFORK_PR_GET, 0, 0, 0, 0) >= 0
-		       ? "no-fork: copy (kernel)"
-		       : "no-fork: copy (seccomp: inherited, no_new_privs)";
-}
 
 Test(command, status_says_the_no_fork_level_of_a_running_leaf)
 {

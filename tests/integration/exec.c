@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The lane `exec`: a leaf becomes any program, as a child of fork would, or says why not. */
 #include "census.h"
+#include "enforcer.h"
 #include "probe_run.h"
 #include "raw.h"
 #include "scratch.h"
@@ -457,15 +458,21 @@ Test(exec, terminal_of_the_callers_can_be_read_and_is_not_the_controlling_one)
 	close(ours);
 }
 
-Test(exec, no_fork_is_held_by_seccomp_and_said_so)
+Test(exec, no_fork_is_held_for_all_that_is_executed_and_said_so)
 {
 	struct spawn_request *request = script_request("(:) 2>/dev/null; exit 9");
 	struct outcome o;
 
 	spawn_request_nofork(request, SPAWN_NOFORK_COPY);
 	probe_run(client, request, &o);
-	cr_expect_str_eq(o.nofork, "copy (seccomp: inherited, no_new_privs)");
+	cr_expect_str_eq(o.nofork, program_copy_in_words());
 	cr_expect_eq(o.status, 2, "dash cannot fork: %d", o.status);
+	outcome_free(&o);
+	/* Nor can what it becomes and what that starts without a copy. */
+	request = script_request("exec sh -c '(:) 2>/dev/null; exit 9'");
+	spawn_request_nofork(request, SPAWN_NOFORK_COPY);
+	probe_run(client, request, &o);
+	cr_expect_eq(o.status, 2, "nor can dash by dash: %d", o.status);
 	outcome_free(&o);
 	probe_run(client, script_request("(:); exit 9"), &o);
 	cr_expect_str_eq(o.nofork, "off");

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What a leaf promises about making processes it keeps, by every route, and it is told in full. */
+#include "enforcer.h"
 #include "probe_run.h"
 #include "server.h"
-
-#include "base/nofork.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -21,11 +20,12 @@ static void start(void)
 {
 	server_start(
 		&server,
-		CONFIG(PROBE
-		       "," TEMPLATE("process", "probe.so", NOFORK("process") "," COLD) "," TEMPLATE(
-			       "off", "probe.so",
-			       NOFORK("off") "," COLD) "," TEMPLATE("weaker", "probe.so",
-								    "\"nofork_weaker\": true," COLD)));
+		CONFIG(PROBE "," TEMPLATE("process", "probe.so", NOFORK("process") "," COLD) "," TEMPLATE(
+			"off", "probe.so",
+			NOFORK("off") "," COLD) "," TEMPLATE("weaker", "probe.so",
+							     "\"nofork_weaker\": true," COLD) "," TEMPLATE("kernel",
+													   "probe.so",
+													   "\"enforce\": \"kernel\"," COLD)));
 	client = server_client(&server);
 }
 
@@ -37,16 +37,6 @@ static void stop(void)
 
 TestSuite(nofork, .init = start, .fini = stop, .timeout = 120);
 
-static bool kernel_has_nofork(void)
-{
-	return prctl(NOFORK_PR_GET, 0, 0, 0, 0) >= 0;
-}
-
-static const char *copy_in_words(void)
-{
-	return kernel_has_nofork() ? "copy (kernel)" : "copy (seccomp: inherited, no_new_privs)";
-}
-
 #define PROCESS_IN_WORDS "process (seccomp: inherited, no_new_privs)"
 
 static void expect(const char *template_name, const char *route, const char *arg,
@@ -57,6 +47,22 @@ static void expect(const char *template_name, const char *route, const char *arg
 
 	cr_expect_str_eq(output, expected, "%s under %s: %s", route, template_name, output);
 	free(output);
+}
+
+static void expect_level(const char *template_name, int level, const char *words)
+{
+	struct spawn_request *request = template_request(template_name, "exit", "0", NULL);
+	struct spawn_error err = {0};
+	struct spawn_proc *proc;
+	struct outcome o;
+
+	if (level >= 0)
+		spawn_request_nofork(request, (enum spawn_nofork)level);
+	cr_assert_eq(spawn_process(client, request, &proc, &err), 0, "%s", err.message);
+	cr_expect_str_eq(spawn_proc_nofork(proc), words);
+	proc_finish(proc, &o);
+	cr_expect_str_eq(o.nofork, words);
+	spawn_request_free(request);
 }
 
 Test(nofork, copy_refuses_fork_by_libc)
@@ -73,7 +79,7 @@ Test(nofork, copy_refuses_fork_by_raw_calls)
 /* By seccomp clone3 is absent, so that libc falls back to clone, whose flags a filter can see. */
 Test(nofork, copy_refuses_clone3)
 {
-	expect("probe", "clone3", NULL, kernel_has_nofork() ? "clone3 EPERM\n" : "clone3 ENOSYS\n");
+	expect("probe", "clone3", NULL, kernel_enforces() ? "clone3 EPERM\n" : "clone3 ENOSYS\n");
 }
 
 /* Where the kernel has no such table the call does not exist: also no process. */
@@ -104,6 +110,28 @@ Test(nofork, copy_lets_threads_vfork_and_posix_spawn_work)
 	expect("probe", "posix-spawn", "/bin/true", "posix-spawn status 0\n");
 }
 
+/* The filter is inherited by helpers, the kernel's mark is not: a shell lives by forking. */
+Test(nofork, copy_by_the_kernel_lets_a_helper_fork)
+{
+	expect("probe", "posix-spawn-shell", "id | cat >/dev/null",
+	       kernel_enforces() ? "posix-spawn-shell status 0\n" : "posix-spawn-shell status 2\n");
+}
+
+Test(nofork, what_only_the_kernel_may_enforce_is_refused_where_it_cannot)
+{
+	struct spawn_request *request = template_request("kernel", "exit", "0", NULL);
+	struct spawn_error err = {0};
+
+	if (kernel_enforces()) {
+		spawn_request_free(request);
+		expect_level("kernel", -1, "copy (kernel)");
+	} else {
+		cr_assert_eq(probe_refused(client, request, &err), -EOPNOTSUPP);
+		cr_assert(strstr(err.message, "no PR_SET_NOFORK: run a patched one"), "%s",
+			  err.message);
+	}
+}
+
 Test(nofork, process_refuses_every_process)
 {
 	expect("process", "fork-libc", NULL, "fork-libc EPERM\n");
@@ -127,22 +155,6 @@ Test(nofork, off_lets_everything_work_and_adds_nothing)
 	expect("off", "posix-spawn", "/bin/true", "posix-spawn status 0\n");
 	expect("off", "no-new-privs", NULL,
 	       prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) ? "no_new_privs 1\n" : "no_new_privs 0\n");
-}
-
-static void expect_level(const char *template_name, int level, const char *words)
-{
-	struct spawn_request *request = template_request(template_name, "exit", "0", NULL);
-	struct spawn_error err = {0};
-	struct spawn_proc *proc;
-	struct outcome o;
-
-	if (level >= 0)
-		spawn_request_nofork(request, (enum spawn_nofork)level);
-	cr_assert_eq(spawn_process(client, request, &proc, &err), 0, "%s", err.message);
-	cr_expect_str_eq(spawn_proc_nofork(proc), words);
-	proc_finish(proc, &o);
-	cr_expect_str_eq(o.nofork, words);
-	spawn_request_free(request);
 }
 
 Test(nofork, reply_and_record_say_the_level_in_full_words)

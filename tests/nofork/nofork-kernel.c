@@ -65,8 +65,7 @@ struct supervisor {
 static void answer(struct supervisor *s, const struct seccomp_notif *question,
 		   struct seccomp_notif_resp *response)
 {
-	bool host = (pid_t)question->pid == s->host,
-	     leaf = !host && (s->bits & NOFORK_PR_CHILDREN);
+	bool host = (pid_t)question->pid == s->host, leaf = !host && (s->bits & NOFORK_PR_CHILDREN);
 	unsigned long *bits = host ? &s->bits : &s->others;
 
 	response->id = question->id;

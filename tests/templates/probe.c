@@ -187,6 +187,7 @@ static const struct command {
 	{"fork-int80", 0, probe_fork_int80},
 	{"fork-x32", 0, probe_fork_x32},
 	{"posix-spawn", 1, probe_posix_spawn},
+	{"posix-spawn-shell", 1, probe_posix_spawn_shell},
 	{"threads", 1, probe_threads},
 	{"ptrace", 1, probe_ptrace},
 	{"vm-read", 1, probe_vm_read},

@@ -26,6 +26,7 @@ int probe_vfork(char **argv);
 int probe_fork_int80(char **argv);
 int probe_fork_x32(char **argv);
 int probe_posix_spawn(char **argv);
+int probe_posix_spawn_shell(char **argv);
 int probe_threads(char **argv);
 int probe_ptrace(char **argv);
 int probe_vm_read(char **argv);

@@ -141,6 +141,21 @@ int probe_posix_spawn(char **argv)
 	return dprintf(1, "posix-spawn status %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
+/* What a helper does that is itself no leaf. */
+int probe_posix_spawn_shell(char **argv)
+{
+	char shell[] = "sh", command[] = "-c", *const args[] = {shell, command, argv[0], NULL};
+	int status = -1, r;
+	pid_t pid;
+
+	r = posix_spawn(&pid, "/bin/sh", NULL, NULL, args, environ);
+	if (r != 0)
+		return dprintf(1, "posix-spawn-shell %s\n", strerrorname_np(r));
+	waitpid(pid, &status, 0);
+	return dprintf(1, "posix-spawn-shell status %d\n",
+		       WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+}
+
 static void *add_one(void *counter)
 {
 	__atomic_add_fetch((int *)counter, 1, __ATOMIC_RELAXED);

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include "connector.h"
+
+#include <errno.h>
+#include <linux/cn_proc.h>
+#include <linux/connector.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Some 80,000 events; memory is taken as they come. */
+#define BUFFER_SIZE    (64 << 20)
+#define ACK_TIMEOUT_MS 2000
+/* Of the kernel's own threads, in the initial namespaces: one of these is where this process is. */
+#define INITIAL_USER_NS "user:[4026531837]"
+#define INITIAL_PID_NS	"pid:[4026531836]"
+
+struct message {
+	struct nlmsghdr netlink;
+	struct cn_msg connector;
+	struct proc_event event;
+} __attribute__((packed));
+
+static int complain(int code, const char *why)
+{
+	fprintf(stderr, "spawn-census: no process events: %s\n", why);
+	return code;
+}
+
+static int complain_of_open(int code)
+{
+	if (code == -EPROTONOSUPPORT || code == -EAFNOSUPPORT || code == -ESOCKTNOSUPPORT)
+		return complain(code, "this kernel has no connector: it needs one built with "
+				      "CONFIG_CONNECTOR=y and CONFIG_PROC_EVENTS=y");
+	if (code == -EPERM || code == -EACCES)
+		return complain(code, "the kernel tells them to privileged processes alone: run "
+				      "this as root, or with CAP_NET_ADMIN");
+	return complain(code, strerror(-code));
+}
+
+static int complain_of_request(int code)
+{
+	if (code == -ECONNREFUSED)
+		return complain(code, "nobody answers in this network namespace: run this in the "
+				      "machine's own, outside of a container; or the kernel has no "
+				      "CONFIG_PROC_EVENTS");
+	return complain_of_open(code);
+}
+
+static bool in_namespace(const char *link, const char *initial)
+{
+	char name[64];
+	ssize_t n = readlink(link, name, sizeof(name) - 1);
+
+	if (n < 0)
+		return true;
+	name[n] = '\0';
+	return strcmp(name, initial) == 0;
+}
+
+static int complain_of_silence(void)
+{
+	if (!in_namespace("/proc/self/ns/user", INITIAL_USER_NS) ||
+	    !in_namespace("/proc/self/ns/pid", INITIAL_PID_NS))
+		return complain(-EPERM, "the kernel tells them in the machine's own pid and user "
+					"namespaces alone: run this outside of the container");
+	return complain(-ENOSYS, "the kernel does not answer: it needs to be built with "
+				 "CONFIG_PROC_EVENTS=y");
+}
+
+static int subscribe(int fd)
+{
+	enum proc_cn_mcast_op op = PROC_CN_MCAST_LISTEN;
+	struct {
+		struct nlmsghdr netlink;
+		struct cn_msg connector;
+		char op[sizeof(op)];
+	} __attribute__((packed)) request = {
+		.netlink = {.nlmsg_len = sizeof(request), .nlmsg_type = NLMSG_DONE},
+		.connector = {.id = {CN_IDX_PROC, CN_VAL_PROC}, .len = sizeof(op)},
+	};
+
+	memcpy(request.op, &op, sizeof(op));
+	return send(fd, &request, sizeof(request), 0) < 0 ? -errno : 0;
+}
+
+/* One datagram: 1 and its event; 0 for something else; -EAGAIN, -ENOBUFS, ... */
+static int receive(int fd, struct message *ret)
+{
+	struct sockaddr_nl from;
+	struct iovec data = {.iov_base = ret, .iov_len = sizeof(*ret)};
+	struct msghdr m = {
+		.msg_name = &from,
+		.msg_namelen = sizeof(from),
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+	};
+	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_TRUNC);
+
+	if (n < 0)
+		return -errno;
+	/* From the kernel; a kernel newer than this may say more at the end. */
+	return from.nl_pid == 0 && (size_t)n >= sizeof(*ret) &&
+	       ret->connector.id.idx == CN_IDX_PROC && ret->connector.id.val == CN_VAL_PROC &&
+	       ret->netlink.nlmsg_type == NLMSG_DONE;
+}
+
+static int note_number(struct connector *c, const struct message *m)
+{
+	int64_t lost = sequence_note(&c->sequence, m->event.cpu, m->connector.seq);
+
+	if (lost < 0)
+		return (int)lost;
+	c->lost += (uint64_t)lost;
+	return 0;
+}
+
+/* The answer to the request, behind events perhaps; those are from before the beginning. */
+static int await_ack(struct connector *c)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+	struct message m;
+	int r = poll(&p, 1, ACK_TIMEOUT_MS);
+
+	while (r > 0) {
+		r = receive(c->fd, &m);
+		if (r == -EAGAIN)
+			r = poll(&p, 1, ACK_TIMEOUT_MS);
+		else if (r < 0)
+			return r;
+		else if (r == 0)
+			r = 1;
+		else if (m.event.what == PROC_EVENT_NONE)
+			return m.event.event_data.ack.err ? -(int)m.event.event_data.ack.err
+							  : note_number(c, &m);
+		else if ((r = note_number(c, &m)) < 0)
+			return r;
+		else
+			r = 1;
+	}
+	return r < 0 ? -errno : -ETIMEDOUT;
+}
+
+static int open_socket(struct connector *c)
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC};
+	int size = BUFFER_SIZE;
+
+	c->fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_CONNECTOR);
+	if (c->fd < 0)
+		return -errno;
+	/* What is left is the system's limit, which does without privileges. */
+	if (setsockopt(c->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0 &&
+	    setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) < 0)
+		return -errno;
+	return bind(c->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+}
+
+int connector_open(struct connector *c)
+{
+	int r;
+
+	*c = (struct connector){.fd = -1};
+	r = open_socket(c);
+	if (r < 0)
+		return complain_of_open(r);
+	r = subscribe(c->fd);
+	if (r < 0)
+		return complain_of_request(r);
+	r = await_ack(c);
+	if (r == -ETIMEDOUT)
+		return complain_of_silence();
+	return r < 0 ? complain_of_request(r) : 0;
+}
+
+static bool translate(const struct proc_event *from, struct event *to)
+{
+	*to = (struct event){.time = from->timestamp_ns};
+	switch ((unsigned)from->what) {
+	case PROC_EVENT_FORK:
+		to->kind = EVENT_FORK;
+		to->pid = from->event_data.fork.child_pid;
+		to->tgid = from->event_data.fork.child_tgid;
+		to->parent_pid = from->event_data.fork.parent_pid;
+		to->parent_tgid = from->event_data.fork.parent_tgid;
+		return true;
+	case PROC_EVENT_EXEC:
+		to->kind = EVENT_EXEC;
+		to->pid = from->event_data.exec.process_pid;
+		to->tgid = from->event_data.exec.process_tgid;
+		return true;
+	case PROC_EVENT_COMM:
+		to->kind = EVENT_NAME;
+		to->pid = from->event_data.comm.process_pid;
+		to->tgid = from->event_data.comm.process_tgid;
+		memcpy(to->name, from->event_data.comm.comm, sizeof(to->name));
+		to->name[sizeof(to->name) - 1] = '\0';
+		return true;
+	case PROC_EVENT_EXIT:
+		to->kind = EVENT_EXIT;
+		to->pid = from->event_data.exit.process_pid;
+		to->tgid = from->event_data.exit.process_tgid;
+		return true;
+	default:
+		return false;
+	}
+}
+
+int connector_next(struct connector *c, struct event *ret)
+{
+	struct proc_event event;
+	struct message m;
+	int r;
+
+	for (;;) {
+		r = receive(c->fd, &m);
+		if (r == -EAGAIN)
+			return 0;
+		if (r == -EINTR || r == 0)
+			continue;
+		if (r == -ENOBUFS) { /* said once; the numbers say how many */
+			c->overruns++;
+			continue;
+		}
+		if (r < 0)
+			return r;
+		r = note_number(c, &m);
+		if (r < 0)
+			return r;
+		memcpy(&event, &m.event, sizeof(event)); /* there it is not aligned */
+		if (translate(&event, ret))
+			return 1;
+	}
+}
+
+void connector_close(struct connector *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	sequence_done(&c->sequence);
+	*c = (struct connector){.fd = -1};
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include "count.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_MS      1000000u
+#define EVENTS_AT_ONCE 256
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t); /* the clock of the events */
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int open_signals(struct count *c)
+{
+	static const int taken[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		struct sigaction is;
+
+		/* What nohup(1) or a shell had ignored stays so. */
+		if (sigaction(taken[i], NULL, &is) == 0 && is.sa_handler != SIG_IGN)
+			sigaddset(&set, taken[i]);
+	}
+	if (sigprocmask(SIG_BLOCK, &set, &c->mask) < 0)
+		return -errno;
+	c->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return c->signals < 0 ? -errno : 0;
+}
+
+/*
+ * A child is to be looked at before it executes, so before others that run. Refused, it is looked
+ * at when its turn comes: more is untold. Threads and the command do not inherit it.
+ */
+static void hurry(void)
+{
+	const struct sched_param lowest = {.sched_priority = 1};
+
+	sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &lowest);
+}
+
+static int open_root(struct count *c, const struct options *o)
+{
+	if (!o->below)
+		return 0;
+	c->population.scope = SCOPE_BELOW;
+	c->population.root = o->below;
+	c->root = (int)syscall(SYS_pidfd_open, o->below, 0);
+	return c->root < 0 ? -errno : 0;
+}
+
+static int complain(int code, const char *what)
+{
+	fprintf(stderr, "spawn-census: %s: %s\n", what, strerror(-code));
+	return code;
+}
+
+int count_begin(struct count *c, const struct options *o)
+{
+	int r;
+
+	*c = (struct count){.signals = -1, .root = -1, .command.pidfd = -1, .connector.fd = -1};
+	c->population.self = getpid();
+	if (o->command && !o->all)
+		c->population.scope = SCOPE_CHILDREN;
+	r = open_root(c, o);
+	if (r < 0)
+		return complain(r, "the process of --below");
+	r = connector_open(&c->connector);
+	if (r < 0)
+		return r;
+	r = open_signals(c);
+	if (r < 0)
+		return complain(r, "signals");
+	r = procfs_sight_all(&c->population);
+	if (r < 0)
+		return complain(r, "/proc, which is needed to know what runs already");
+	hurry();
+	c->began_at = now();
+	population_sighted(&c->population, c->began_at);
+	return 0;
+}
+
+static void look_up(struct event *e)
+{
+	if (e->kind == EVENT_FORK && e->pid == e->tgid)
+		e->memory = procfs_memory(e->parent_pid, e->pid);
+	if (e->kind != EVENT_EXEC)
+		return;
+	procfs_name(e->tgid, e->name);
+	e->named_at = now();
+}
+
+/* The next event is taken: 1; 0: there is none. Negative errno. */
+static int take_event(struct count *c, uint64_t until)
+{
+	struct event e;
+	int r = connector_next(&c->connector, &e);
+
+	if (r < 0)
+		return complain(r, "process events");
+	if (r == 0 || e.time > until)
+		return 0;
+	look_up(&e);
+	population_take(&c->population, &e);
+	return 1;
+}
+
+/* What is there, but not for longer than the clock may be left alone. As take_event(). */
+static int take_events(struct count *c)
+{
+	int r = 1;
+
+	for (int i = 0; r > 0 && i < EVENTS_AT_ONCE; i++)
+		r = take_event(c, UINT64_MAX);
+	return r;
+}
+
+/* True if the window ends by it. */
+static bool take_signal(struct count *c)
+{
+	struct signalfd_siginfo info;
+
+	if (read(c->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return false;
+	if (c->command.pidfd < 0)
+		return true;
+	command_signal(&c->command, &info);
+	return false;
+}
+
+/* Until the end of the window, if it has one. */
+static int timeout_ms(uint64_t end)
+{
+	uint64_t at = now(), left = (end > at ? end - at : 0) / NS_PER_MS;
+
+	if (end == UINT64_MAX)
+		return -1;
+	return left < INT32_MAX ? (int)left + (end > at) : INT32_MAX;
+}
+
+static int run_window(struct count *c, uint64_t end)
+{
+	struct pollfd fds[] = {
+		{.fd = c->connector.fd, .events = POLLIN},
+		{.fd = c->signals, .events = POLLIN},
+		{.fd = c->command.pidfd >= 0 ? c->command.pidfd : c->root, .events = POLLIN},
+		{.fd = c->slab.results, .events = POLLIN},
+	};
+	bool over = false;
+	int r = 0;
+
+	while (!over && r >= 0 && c->population.error == 0) {
+		r = poll(fds, sizeof(fds) / sizeof(fds[0]), timeout_ms(end));
+		if (r < 0 && errno == EINTR) {
+			r = 0;
+			continue;
+		}
+		if (r < 0)
+			return complain(-errno, "poll");
+		if (fds[0].revents)
+			r = take_events(c);
+		if (fds[3].revents)
+			slab_take(&c->slab, &c->population);
+		if (fds[1].revents)
+			over = take_signal(c);
+		over = over || fds[2].revents || now() >= end;
+	}
+	return r;
+}
+
+int count_run(struct count *c, const struct options *o)
+{
+	int r = slab_start(&c->slab);
+
+	if (r < 0)
+		return complain(r, "a thread for samples");
+	r = run_window(c, o->for_ms ? c->began_at + o->for_ms * NS_PER_MS : UINT64_MAX);
+	c->ended_at = now();
+	/* What was sent until then stands in front of what comes now. */
+	for (r = r < 0 ? r : 1; r > 0;)
+		r = take_event(c, c->ended_at);
+	slab_stop(&c->slab, &c->population);
+	population_close(&c->population);
+	if (r >= 0 && c->population.error < 0)
+		return complain(c->population.error, "too many processes");
+	return r;
+}
+
+void count_done(struct count *c)
+{
+	connector_close(&c->connector);
+	population_done(&c->population);
+	if (c->signals >= 0)
+		close(c->signals);
+	if (c->root >= 0)
+		close(c->root);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - the command `spawn-census`: how many processes never fork? */
+#include "build-config.h"
+#include "count.h"
+#include "report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char help[] =
+	"Usage: spawn-census [--for TIME] [--below PID] [OPTION...]\n"
+	"       spawn-census [OPTION...] [--] COMMAND [ARG...]\n"
+	"\n"
+	"Counts processes that never fork, from the kernel's own events: until Ctrl-C,\n"
+	"or as long as the command runs, whose processes alone are counted then. Needs\n"
+	"root (CAP_NET_ADMIN) and a kernel with CONFIG_PROC_EVENTS.\n"
+	"\n"
+	"      --for TIME     for so long: 60, 1.5m, 500ms\n"
+	"      --below PID    only this process and what descends from it\n"
+	"      --all          with a command: count all processes while it runs\n"
+	"  -o, --output FILE  the report goes there; else to standard output, with a\n"
+	"                     command to standard error\n"
+	"      --json         the report as JSON, with all programs\n"
+	"      --help, --version\n"
+	"\n"
+	"LEAVES made no copy of their memory (fork); vfork and posix_spawn make none. Of\n"
+	"the UNTOLD it is not known. CHILDLESS made no process in any way.\n"
+	"\n"
+	"Exit status: the command's, or 0; 127: no such command; 126: it cannot be\n"
+	"executed; 125: spawn-census itself failed, and said why.\n";
+
+static int report_to(const struct count *c, const struct options *o, FILE *f)
+{
+	int r = 0;
+
+	if (o->json)
+		report_print_json(c, o, f);
+	else
+		r = report_print(c, o, f);
+	errno = 0;
+	if (r == 0 && (fflush(f) != 0 || ferror(f)))
+		r = errno ? -errno : -EIO;
+	return r;
+}
+
+static int report(const struct count *c, const struct options *o)
+{
+	FILE *f = o->command ? stderr : stdout;
+	int r;
+
+	if (o->output)
+		f = fopen(o->output, "we");
+	if (!f)
+		r = -errno;
+	else
+		r = report_to(c, o, f);
+	if (f && o->output && fclose(f) != 0 && r == 0)
+		r = -errno;
+	if (r < 0)
+		fprintf(stderr, "spawn-census: cannot write the report%s%s: %s\n",
+			o->output ? " to " : "", o->output ? o->output : "", strerror(-r));
+	return r < 0 ? EXIT_CENSUS_FAILED : 0;
+}
+
+static int run_with_command(struct count *c, const struct options *o)
+{
+	int status = EXIT_CENSUS_FAILED, r = command_start(&c->command, o->command, &c->mask);
+
+	if (r < 0)
+		return command_failure(r);
+	r = count_run(c, o);
+	if (r >= 0)
+		status = report(c, o);
+	command_wait(&c->command);
+	return status ? status : command_end_as(&c->command);
+}
+
+static int run(const struct options *o)
+{
+	struct count c;
+	int status = EXIT_CENSUS_FAILED, r = count_begin(&c, o);
+
+	if (r >= 0 && o->command) {
+		status = run_with_command(&c, o);
+	} else if (r >= 0) {
+		if (!o->for_ms && isatty(STDERR_FILENO))
+			fputs("spawn-census: counting; Ctrl-C ends it\n", stderr);
+		r = count_run(&c, o);
+		status = r < 0 ? EXIT_CENSUS_FAILED : report(&c, o);
+	}
+	count_done(&c);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct options o;
+
+	if (options_parse(&o, argc, argv) < 0)
+		return EXIT_CENSUS_FAILED;
+	sigaction(SIGPIPE, &ignore, NULL);
+	if (o.action == ACTION_COUNT)
+		return run(&o);
+	if (o.action == ACTION_HELP)
+		fputs(help, stdout);
+	else
+		puts("spawn-census " SPAWND_VERSION);
+	errno = 0;
+	if (fflush(stdout) == 0)
+		return 0;
+	fprintf(stderr, "spawn-census: cannot write to standard output: %s\n",
+		strerror(errno ? errno : EIO));
+	return EXIT_CENSUS_FAILED;
+}

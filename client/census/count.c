@@ -93,9 +93,12 @@ int count_begin(struct count *c, const struct options *o)
 	return 0;
 }
 
-static void look_up(struct event *e)
+static void look_up(const struct count *c, struct event *e)
 {
-	if (e->kind == EVENT_FORK && e->pid == e->tgid)
+	/* This process's own child is the command: nobody could look while it was started. */
+	if (e->kind == EVENT_FORK && e->parent_tgid == c->population.self)
+		e->memory = MEMORY_SHARED;
+	else if (e->kind == EVENT_FORK && e->pid == e->tgid)
 		e->memory = procfs_memory(e->parent_pid, e->pid);
 	if (e->kind != EVENT_EXEC)
 		return;
@@ -113,7 +116,7 @@ static int take_event(struct count *c, uint64_t until)
 		return complain(r, "process events");
 	if (r == 0 || e.time > until)
 		return 0;
-	look_up(&e);
+	look_up(c, &e);
 	population_take(&c->population, &e);
 	return 1;
 }

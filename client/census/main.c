@@ -2,14 +2,13 @@
 /* main.c - the command `spawn-census`: how many processes never fork? */
 #include "build-config.h"
 #include "count.h"
+#include "init.h"
 #include "report.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -80,21 +79,34 @@ static int run_with_command(struct count *c, const struct options *o)
 	return status ? status : command_end_as(&c->command);
 }
 
-static int run(const struct options *o)
+/* ready: closed once the counting began; -1: nobody waits for it. */
+static int run(const struct options *o, int ready)
 {
 	struct count c;
 	int status = EXIT_CENSUS_FAILED, r = count_begin(&c, o);
 
+	if (ready >= 0)
+		close(ready);
 	if (r >= 0 && o->command) {
 		status = run_with_command(&c, o);
 	} else if (r >= 0) {
-		if (!o->for_ms && isatty(STDERR_FILENO))
+		if (!o->for_ms && ready < 0 && isatty(STDERR_FILENO))
 			fputs("spawn-census: counting; Ctrl-C ends it\n", stderr);
 		r = count_run(&c, o);
 		status = r < 0 ? EXIT_CENSUS_FAILED : report(&c, o);
 	}
 	count_done(&c);
 	return status;
+}
+
+static int run_as_init(struct options *o)
+{
+	int ready = init_leave(o->command);
+
+	if (ready < 0)
+		return command_failure(ready);
+	o->command = NULL;
+	return run(o, ready);
 }
 
 int main(int argc, char **argv)
@@ -106,7 +118,7 @@ int main(int argc, char **argv)
 		return EXIT_CENSUS_FAILED;
 	sigaction(SIGPIPE, &ignore, NULL);
 	if (o.action == ACTION_COUNT)
-		return run(&o);
+		return o.command && getpid() == 1 ? run_as_init(&o) : run(&o, -1);
 	if (o.action == ACTION_HELP)
 		fputs(help, stdout);
 	else

@@ -73,7 +73,8 @@ static int complain_of_silence(void)
 				 "CONFIG_PROC_EVENTS=y");
 }
 
-static int subscribe(int fd)
+/* The answer has this number + 1, and goes to all that listen, as does that to others. */
+static int subscribe(int fd, uint32_t number)
 {
 	enum proc_cn_mcast_op op = PROC_CN_MCAST_LISTEN;
 	struct {
@@ -82,11 +83,19 @@ static int subscribe(int fd)
 		char op[sizeof(op)];
 	} __attribute__((packed)) request = {
 		.netlink = {.nlmsg_len = sizeof(request), .nlmsg_type = NLMSG_DONE},
-		.connector = {.id = {CN_IDX_PROC, CN_VAL_PROC}, .len = sizeof(op)},
+		.connector = {.id = {CN_IDX_PROC, CN_VAL_PROC}, .ack = number, .len = sizeof(op)},
 	};
 
 	memcpy(request.op, &op, sizeof(op));
 	return send(fd, &request, sizeof(request), 0) < 0 ? -errno : 0;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 /* One datagram: 1 and its event; 0 for something else; -EAGAIN, -ENOBUFS, ... */
@@ -120,30 +129,33 @@ static int note_number(struct connector *c, const struct message *m)
 	return 0;
 }
 
-/* The answer to the request, behind events perhaps; those are from before the beginning. */
-static int await_ack(struct connector *c)
+/* The answer to the request. Events before it are from before the beginning; where nobody answers
+ * there may be many, if others listen. */
+static int await_ack(struct connector *c, uint32_t number)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+	uint64_t end = now_ms() + ACK_TIMEOUT_MS, at;
 	struct message m;
-	int r = poll(&p, 1, ACK_TIMEOUT_MS);
+	int r;
 
-	while (r > 0) {
+	while ((at = now_ms()) < end) {
 		r = receive(c->fd, &m);
-		if (r == -EAGAIN)
-			r = poll(&p, 1, ACK_TIMEOUT_MS);
-		else if (r < 0)
+		if (r == -EAGAIN) {
+			if (poll(&p, 1, (int)(end - at)) < 0 && errno != EINTR)
+				return -errno;
+			continue;
+		}
+		if (r < 0 && r != -EINTR && r != -ENOBUFS)
 			return r;
-		else if (r == 0)
-			r = 1;
-		else if (m.event.what == PROC_EVENT_NONE)
-			return m.event.event_data.ack.err ? -(int)m.event.event_data.ack.err
-							  : note_number(c, &m);
-		else if ((r = note_number(c, &m)) < 0)
+		if (r <= 0)
+			continue;
+		r = note_number(c, &m);
+		if (r < 0)
 			return r;
-		else
-			r = 1;
+		if (m.event.what == PROC_EVENT_NONE && m.connector.ack == number + 1)
+			return -(int)m.event.event_data.ack.err;
 	}
-	return r < 0 ? -errno : -ETIMEDOUT;
+	return -ETIMEDOUT;
 }
 
 static int open_socket(struct connector *c)
@@ -163,16 +175,19 @@ static int open_socket(struct connector *c)
 
 int connector_open(struct connector *c)
 {
+	uint32_t number;
 	int r;
 
 	*c = (struct connector){.fd = -1};
 	r = open_socket(c);
 	if (r < 0)
 		return complain_of_open(r);
-	r = subscribe(c->fd);
+	if (getentropy(&number, sizeof(number)) < 0)
+		return complain(-errno, strerror(errno));
+	r = subscribe(c->fd, number);
 	if (r < 0)
 		return complain_of_request(r);
-	r = await_ack(c);
+	r = await_ack(c, number);
 	if (r == -ETIMEDOUT)
 		return complain_of_silence();
 	return r < 0 ? complain_of_request(r) : 0;

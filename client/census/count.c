@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 
 #define NS_PER_MS      1000000u
 #define EVENTS_AT_ONCE 256
+#define SETTLE_MS      1000
 
 static uint64_t now(void)
 {
@@ -114,8 +116,13 @@ static int take_event(struct count *c, uint64_t until)
 
 	if (r < 0)
 		return complain(r, "process events");
-	if (r == 0 || e.time > until)
+	if (r == 0)
 		return 0;
+	if (e.time > until) {
+		if (e.kind == EVENT_EXIT)
+			population_take(&c->population, &e);
+		return 0;
+	}
 	look_up(c, &e);
 	population_take(&c->population, &e);
 	return 1;
@@ -184,6 +191,49 @@ static int run_window(struct count *c, uint64_t end)
 	return r;
 }
 
+/* The processes that are over and whose end is not told yet. Free the result. */
+static pid_t *list_untold(const struct population *p, size_t *ret_n)
+{
+	pid_t *untold = calloc(p->processes.n + 1, sizeof(*untold)), pid;
+	size_t cursor = 0;
+
+	*ret_n = 0;
+	while (untold && (pid = population_living(p, &cursor))) {
+		if (procfs_is_over(pid))
+			untold[(*ret_n)++] = pid;
+	}
+	return untold;
+}
+
+/*
+ * The kernel tells a process's end to its parent, and to a pidfd, before it makes an event of it.
+ * So those that are over and live by the events are waited for, not long: an event may be lost.
+ */
+static int settle(struct count *c)
+{
+	struct pollfd events = {.fd = c->connector.fd, .events = POLLIN};
+	uint64_t end = now() + SETTLE_MS * NS_PER_MS;
+	size_t n, i = 0;
+	pid_t *untold = list_untold(&c->population, &n);
+	int r = untold ? 0 : -ENOMEM;
+
+	while (r >= 0 && i < n && now() < end) {
+		struct event e;
+
+		if (!population_lives(&c->population, untold[i])) {
+			i++;
+			continue;
+		}
+		r = connector_next(&c->connector, &e);
+		if (r == 0 && poll(&events, 1, timeout_ms(end)) < 0 && errno != EINTR)
+			r = -errno;
+		else if (r > 0 && e.kind == EVENT_EXIT)
+			population_take(&c->population, &e);
+	}
+	free(untold);
+	return r < 0 ? complain(r, "process events") : 0;
+}
+
 int count_run(struct count *c, const struct options *o)
 {
 	int r = slab_start(&c->slab);
@@ -195,6 +245,8 @@ int count_run(struct count *c, const struct options *o)
 	/* What was sent until then stands in front of what comes now. */
 	for (r = r < 0 ? r : 1; r > 0;)
 		r = take_event(c, c->ended_at);
+	if (r == 0)
+		r = settle(c);
 	slab_stop(&c->slab, &c->population);
 	population_close(&c->population);
 	if (r >= 0 && c->population.error < 0)

@@ -29,6 +29,7 @@ struct process {
 	enum memory memory;
 	char name[NAME_SIZE];
 	uint64_t named_at;
+	uint64_t since; /* the time of its FORK or last EXEC */
 	uint64_t made[N_MEMORIES];
 	struct image image;
 	struct thread *threads;
@@ -112,7 +113,7 @@ static struct process *find_or_add(struct population *p, pid_t tgid)
 	found = process_add(p, tgid);
 	if (found) {
 		found->in_scope = p->scope == SCOPE_ALL || tgid == p->root;
-		p->figures.unexplained++;
+		p->figures.unexplained += found->in_scope;
 	}
 	return found;
 }
@@ -315,7 +316,7 @@ static struct process *child_of_fork(struct population *p, const struct event *e
 	if (known && !known->born && e->time <= p->began_at)
 		return known;
 	if (known) {
-		p->figures.unexplained++;
+		p->figures.unexplained += known->in_scope;
 		process_fold(p, known, false);
 		process_free(p, known);
 	}
@@ -355,6 +356,7 @@ static void take_fork(struct population *p, const struct event *e)
 	if (parent)
 		note_fork(p, parent, e);
 	child->born = true;
+	child->since = e->time;
 	child->parent_tgid = e->parent_tgid;
 	child->memory = e->memory;
 	child->kernel = parent && parent->kernel;
@@ -382,6 +384,7 @@ static void take_exec(struct population *p, const struct event *e)
 	of->kernel = false;
 	of->execed = true;
 	of->named_at = e->named_at;
+	of->since = e->time;
 	memcpy(of->name, e->name, sizeof(of->name));
 	/* The thread that executes is the only one left, and has its process's id now. */
 	threads_clear(p, of);
@@ -403,6 +406,10 @@ static void take_exit(struct population *p, const struct event *e)
 	struct process *of = find_or_add(p, e->tgid);
 	struct thread *t = pid_map_find(&p->threads, e->pid);
 
+	/* Told late, after another thread executed and took the id: of the main thread before it.
+	 */
+	if (of && e->time < of->since)
+		return;
 	if (t && t->process == of)
 		thread_remove(p, t);
 	if (!of || of->threads)
@@ -441,6 +448,22 @@ void population_weigh(struct population *p, pid_t tgid, uint64_t mappings)
 		of->image.weight += mappings;
 	else if (!of)
 		p->figures.weight += mappings;
+}
+
+pid_t population_living(const struct population *p, size_t *cursor)
+{
+	const struct process *of;
+
+	while ((of = pid_map_next(&p->processes, cursor))) {
+		if (of->in_scope && !of->kernel)
+			return of->tgid;
+	}
+	return 0;
+}
+
+bool population_lives(const struct population *p, pid_t tgid)
+{
+	return find(p, tgid) != NULL;
 }
 
 void population_close(struct population *p)

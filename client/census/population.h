@@ -78,6 +78,10 @@ void population_sighted(struct population *p, uint64_t now);
 void population_take(struct population *p, const struct event *e);
 /* One process of a sample: it has so many anonymous mappings. */
 void population_weigh(struct population *p, pid_t tgid, uint64_t mappings);
+/* One after the other of those in the scope that live as far as was told, from a cursor of 0 on; 0
+ * after the last. */
+pid_t population_living(const struct population *p, size_t *cursor);
+bool population_lives(const struct population *p, pid_t tgid);
 /* Counts what lives on; the figures are complete then. */
 void population_close(struct population *p);
 void population_done(struct population *p);

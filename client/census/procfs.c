@@ -43,6 +43,7 @@ struct stat_seen {
 	char state;
 	pid_t parent;
 	unsigned flags;
+	long threads;
 };
 
 static int parse_stat(char *text, struct stat_seen *ret)
@@ -54,8 +55,9 @@ static int parse_stat(char *text, struct stat_seen *ret)
 	*close = '\0';
 	*ret->name = '\0';
 	strncat(ret->name, open + 1, sizeof(ret->name) - 1);
-	if (sscanf(close + 1, " %c %d %*d %*d %*d %*d %u", &ret->state, &ret->parent,
-		   &ret->flags) != 3)
+	if (sscanf(close + 1,
+		   " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld",
+		   &ret->state, &ret->parent, &ret->flags, &ret->threads) != 4)
 		return -EPROTO;
 	return 0;
 }
@@ -165,6 +167,15 @@ enum memory procfs_memory(pid_t parent, pid_t child)
 	if (read_stat(path, &s) < 0 || s.flags & FLAG_EXITING)
 		return MEMORY_UNTOLD;
 	return MEMORY_COPIED;
+}
+
+bool procfs_is_over(pid_t tgid)
+{
+	char path[PATH_LEN];
+	struct stat_seen s;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)tgid);
+	return read_stat(path, &s) < 0 || (is_dead(&s) && s.threads <= 1);
 }
 
 int64_t procfs_anonymous(pid_t tgid)

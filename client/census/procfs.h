@@ -6,6 +6,7 @@
 #include "event.h"
 #include "population.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,6 +16,8 @@ int procfs_sight_all(struct population *p);
 void procfs_name(pid_t tgid, char ret[NAME_SIZE]);
 /* How the child came by its memory, if that can be told for certain. */
 enum memory procfs_memory(pid_t parent, pid_t child);
+/* Has its last thread ended? */
+bool procfs_is_over(pid_t tgid);
 /* How many mappings of the process hold anonymous pages; negative errno, -ESRCH if it is gone. */
 int64_t procfs_anonymous(pid_t tgid);
 

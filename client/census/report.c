@@ -222,9 +222,9 @@ static void print_estimate(const struct count *c, FILE *f)
 		return;
 	}
 	fprintf(f,
-		"\nEstimate: of %.0f kB in anon_vma and anon_vma_chain %.0f kB (%.0f %%) belong to "
-		"leaves,\nand %.0f kB more may. Mean of %" PRIu64
-		" samples, by anonymous mappings; see spawn-census(1).\n",
+		"\nEstimate, see spawn-census(1): of %.0f kB in anon_vma and anon_vma_chain\n"
+		"%.0f kB (%.0f %%) belong to leaves, and %.0f kB more may. Mean of %" PRIu64
+		" samples.\n",
 		e.bytes / 1024, e.bytes * e.leaves / 1024, e.leaves * 100,
 		e.bytes * e.untold / 1024, c->slab.samples);
 	if (c->slab.has[CACHE_LEAF])

@@ -272,6 +272,21 @@ Test(population, exec_by_another_thread_ends_the_others_and_not_the_process)
 	cr_expect_eq(p.figures.unexplained, 0);
 }
 
+Test(population, end_told_late_of_a_main_thread_is_not_its_successors)
+{
+	struct event late = {.kind = EVENT_EXIT, .pid = 200, .tgid = 200};
+
+	sight_shell();
+	copy(100, 200);
+	thread(200, 201);
+	late.time = clock_ns + 500;
+	exec(200, "after"); /* by 201 */
+	population_take(&p, &late);
+	cr_expect(population_lives(&p, 200));
+	exit_of(200);
+	cr_expect_not(population_lives(&p, 200));
+}
+
 Test(population, forks_with_threads_and_by_several_are_told_apart)
 {
 	sight_shell();

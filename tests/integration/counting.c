@@ -139,7 +139,7 @@ Test(counting, children_without_exec_are_counted)
 
 Test(counting, forks_by_a_second_thread_are_told)
 {
-	char *json = FAMILY("thread-fork", "6", "fork", "2");
+	char *json = FAMILY("fork", "2", "thread-fork", "6");
 
 	EXPECT_NUMBER(json, 1, "threads");
 	EXPECT_NUMBER(json, 6, "=counting-family", "forks_with_threads");

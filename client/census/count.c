@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define NS_PER_MS      1000000u
-#define EVENTS_AT_ONCE 256
+#define EVENTS_AT_ONCE 32
 #define SETTLE_MS      1000
 
 static uint64_t now(void)
@@ -95,47 +95,42 @@ int count_begin(struct count *c, const struct options *o)
 	return 0;
 }
 
-static void look_up(const struct count *c, struct event *e)
+static enum memory memory_of(const struct count *c, const struct event *e)
 {
+	if (e->kind != EVENT_FORK || e->pid != e->tgid)
+		return MEMORY_UNTOLD;
 	/* This process's own child is the command: nobody could look while it was started. */
-	if (e->kind == EVENT_FORK && e->parent_tgid == c->population.self)
-		e->memory = MEMORY_SHARED;
-	else if (e->kind == EVENT_FORK && e->pid == e->tgid)
-		e->memory = procfs_memory(e->parent_pid, e->pid);
-	if (e->kind != EVENT_EXEC)
-		return;
-	procfs_name(e->tgid, e->name);
-	e->named_at = now();
+	if (e->parent_tgid == c->population.self)
+		return MEMORY_SHARED;
+	return procfs_memory(e->parent_pid, e->pid);
 }
 
-/* The next event is taken: 1; 0: there is none. Negative errno. */
-static int take_event(struct count *c, uint64_t until)
+/*
+ * The next events are taken, so many at most: of a child's memory can be told for the shortest
+ * time, so it comes first. How many were taken that were sent until then; of what came later only
+ * ends are. Negative errno.
+ */
+static int take_events(struct count *c, uint64_t until)
 {
-	struct event e;
-	int r = connector_next(&c->connector, &e);
+	struct event events[EVENTS_AT_ONCE];
+	int n = 0, taken = 0, r = 1;
 
-	if (r < 0)
-		return complain(r, "process events");
-	if (r == 0)
-		return 0;
-	if (e.time > until) {
-		if (e.kind == EVENT_EXIT)
-			population_take(&c->population, &e);
-		return 0;
+	while (n < EVENTS_AT_ONCE && (r = connector_next(&c->connector, &events[n])) > 0) {
+		events[n].memory = memory_of(c, &events[n]);
+		n++;
 	}
-	look_up(c, &e);
-	population_take(&c->population, &e);
-	return 1;
-}
+	for (int i = 0; i < n; i++) {
+		struct event *e = &events[i];
 
-/* What is there, but not for longer than the clock may be left alone. As take_event(). */
-static int take_events(struct count *c)
-{
-	int r = 1;
-
-	for (int i = 0; r > 0 && i < EVENTS_AT_ONCE; i++)
-		r = take_event(c, UINT64_MAX);
-	return r;
+		if (e->kind == EVENT_EXEC) {
+			procfs_name(e->tgid, e->name);
+			e->named_at = now();
+		}
+		if (e->time <= until || e->kind == EVENT_EXIT)
+			population_take(&c->population, e);
+		taken += e->time <= until;
+	}
+	return r < 0 ? complain(r, "process events") : taken;
 }
 
 /* True if the window ends by it. */
@@ -181,7 +176,7 @@ static int run_window(struct count *c, uint64_t end)
 		if (r < 0)
 			return complain(-errno, "poll");
 		if (fds[0].revents)
-			r = take_events(c);
+			r = take_events(c, UINT64_MAX);
 		if (fds[3].revents)
 			slab_take(&c->slab, &c->population);
 		if (fds[1].revents)
@@ -244,7 +239,7 @@ int count_run(struct count *c, const struct options *o)
 	c->ended_at = now();
 	/* What was sent until then stands in front of what comes now. */
 	for (r = r < 0 ? r : 1; r > 0;)
-		r = take_event(c, c->ended_at);
+		r = take_events(c, c->ended_at);
 	if (r == 0)
 		r = settle(c);
 	slab_stop(&c->slab, &c->population);

@@ -143,30 +143,35 @@ void procfs_name(pid_t tgid, char ret[NAME_SIZE])
 	ret[strcspn(ret, "\n")] = '\0';
 }
 
-/*
- * The kernel compares two processes' memory while neither can be in the midst of an exec, and
- * executing clears FORKNOEXEC before the next comparison can be made; ending sets EXITING before
- * memory is given up. So when the child, after the comparison, has FORKNOEXEC and not EXITING, what
- * was compared is the memory that it was born with.
- */
-enum memory procfs_memory(pid_t parent, pid_t child)
+static bool has_flags(pid_t pid, unsigned wanted, unsigned unwanted)
 {
 	char path[PATH_LEN];
 	struct stat_seen s;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	return read_stat(path, &s) == 0 && (s.flags & (wanted | unwanted)) == wanted;
+}
+
+/*
+ * Who ends is EXITING before it gives up its memory: a parent that is not, after the comparison,
+ * had memory when it was made, and if that was the child's too the child had not executed.
+ *
+ * That it was not proves a copy if the child had not executed. The kernel compares while neither of
+ * the two can be in the midst of an exec, which clears FORKNOEXEC before the next comparison can be
+ * made: so if the child has it after the comparison, and is not EXITING, what was compared is the
+ * memory that it was born with.
+ */
+enum memory procfs_memory(pid_t parent, pid_t child)
+{
 	long r = syscall(SYS_kcmp, parent, child, KCMP_VM, 0, 0);
 
 	if (r < 0)
 		return MEMORY_UNTOLD;
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)child);
-	if (read_stat(path, &s) < 0 || !(s.flags & FLAG_FORKNOEXEC) || s.flags & FLAG_EXITING)
+	if (r != 0 && !has_flags(child, FLAG_FORKNOEXEC, FLAG_EXITING))
 		return MEMORY_UNTOLD;
-	if (r == 0)
-		return MEMORY_SHARED;
-	/* A parent that ends has no memory left to be the same. */
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)parent);
-	if (read_stat(path, &s) < 0 || s.flags & FLAG_EXITING)
+	if (!has_flags(parent, 0, FLAG_EXITING))
 		return MEMORY_UNTOLD;
-	return MEMORY_COPIED;
+	return r == 0 ? MEMORY_SHARED : MEMORY_COPIED;
 }
 
 bool procfs_is_over(pid_t tgid)

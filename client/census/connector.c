@@ -20,11 +20,14 @@
 #define INITIAL_USER_NS "user:[4026531837]"
 #define INITIAL_PID_NS	"pid:[4026531836]"
 
+/* A message is a netlink header, a connector's, and what it says; behind the first it is not
+ * aligned. */
+#define HEADERS_SIZE (NLMSG_HDRLEN + sizeof(struct cn_msg))
+
 struct message {
-	struct nlmsghdr netlink;
-	struct cn_msg connector;
+	uint32_t number, ack;
 	struct proc_event event;
-} __attribute__((packed));
+};
 
 static int complain(int code, const char *why)
 {
@@ -76,18 +79,19 @@ static int complain_of_silence(void)
 /* The answer has this number + 1, and goes to all that listen, as does that to others. */
 static int subscribe(int fd, uint32_t number)
 {
-	enum proc_cn_mcast_op op = PROC_CN_MCAST_LISTEN;
-	struct {
-		struct nlmsghdr netlink;
-		struct cn_msg connector;
-		char op[sizeof(op)];
-	} __attribute__((packed)) request = {
-		.netlink = {.nlmsg_len = sizeof(request), .nlmsg_type = NLMSG_DONE},
-		.connector = {.id = {CN_IDX_PROC, CN_VAL_PROC}, .ack = number, .len = sizeof(op)},
+	const enum proc_cn_mcast_op op = PROC_CN_MCAST_LISTEN;
+	char request[HEADERS_SIZE + sizeof(op)];
+	const struct nlmsghdr netlink = {.nlmsg_len = sizeof(request), .nlmsg_type = NLMSG_DONE};
+	const struct cn_msg connector = {
+		.id = {CN_IDX_PROC, CN_VAL_PROC},
+		.ack = number,
+		.len = sizeof(op),
 	};
 
-	memcpy(request.op, &op, sizeof(op));
-	return send(fd, &request, sizeof(request), 0) < 0 ? -errno : 0;
+	memcpy(request, &netlink, sizeof(netlink));
+	memcpy(request + NLMSG_HDRLEN, &connector, sizeof(connector));
+	memcpy(request + HEADERS_SIZE, &op, sizeof(op));
+	return send(fd, request, sizeof(request), 0) < 0 ? -errno : 0;
 }
 
 static uint64_t now_ms(void)
@@ -101,27 +105,36 @@ static uint64_t now_ms(void)
 /* One datagram: 1 and its event; 0 for something else; -EAGAIN, -ENOBUFS, ... */
 static int receive(int fd, struct message *ret)
 {
+	char buffer[HEADERS_SIZE + sizeof(ret->event)];
 	struct sockaddr_nl from;
-	struct iovec data = {.iov_base = ret, .iov_len = sizeof(*ret)};
+	struct nlmsghdr netlink;
+	struct cn_msg connector;
+	struct iovec data = {.iov_base = buffer, .iov_len = sizeof(buffer)};
 	struct msghdr m = {
 		.msg_name = &from,
 		.msg_namelen = sizeof(from),
 		.msg_iov = &data,
 		.msg_iovlen = 1,
 	};
-	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_TRUNC);
+	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
 
 	if (n < 0)
 		return -errno;
-	/* From the kernel; a kernel newer than this may say more at the end. */
-	return from.nl_pid == 0 && (size_t)n >= sizeof(*ret) &&
-	       ret->connector.id.idx == CN_IDX_PROC && ret->connector.id.val == CN_VAL_PROC &&
-	       ret->netlink.nlmsg_type == NLMSG_DONE;
+	/* From the kernel; of one that is newer than this the end may be cut off. */
+	if (from.nl_pid != 0 || (size_t)n < sizeof(buffer))
+		return 0;
+	memcpy(&netlink, buffer, sizeof(netlink));
+	memcpy(&connector, buffer + NLMSG_HDRLEN, sizeof(connector));
+	memcpy(&ret->event, buffer + HEADERS_SIZE, sizeof(ret->event));
+	ret->number = connector.seq;
+	ret->ack = connector.ack;
+	return netlink.nlmsg_type == NLMSG_DONE && connector.id.idx == CN_IDX_PROC &&
+	       connector.id.val == CN_VAL_PROC;
 }
 
 static int note_number(struct connector *c, const struct message *m)
 {
-	int64_t lost = sequence_note(&c->sequence, m->event.cpu, m->connector.seq);
+	int64_t lost = sequence_note(&c->sequence, m->event.cpu, m->number);
 
 	if (lost < 0)
 		return (int)lost;
@@ -152,7 +165,7 @@ static int await_ack(struct connector *c, uint32_t number)
 		r = note_number(c, &m);
 		if (r < 0)
 			return r;
-		if (m.event.what == PROC_EVENT_NONE && m.connector.ack == number + 1)
+		if (m.event.what == PROC_EVENT_NONE && m.ack == number + 1)
 			return -(int)m.event.event_data.ack.err;
 	}
 	return -ETIMEDOUT;
@@ -228,7 +241,6 @@ static bool translate(const struct proc_event *from, struct event *to)
 
 int connector_next(struct connector *c, struct event *ret)
 {
-	struct proc_event event;
 	struct message m;
 	int r;
 
@@ -247,8 +259,7 @@ int connector_next(struct connector *c, struct event *ret)
 		r = note_number(c, &m);
 		if (r < 0)
 			return r;
-		memcpy(&event, &m.event, sizeof(event)); /* there it is not aligned */
-		if (translate(&event, ret))
+		if (translate(&m.event, ret))
 			return 1;
 	}
 }

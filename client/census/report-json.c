@@ -67,8 +67,10 @@ static void json_estimate(FILE *f, const struct count *c)
 	fprintf(f,
 		",\n \"estimate\":{\"samples\":%" PRIu64
 		",\"rmap_bytes\":%.0f,\"leaves_bytes\":%.0f,\"untold_bytes\":%.0f"
-		",\"leaves_share\":%.4f,\"unread_processes\":%" PRIu64 ",\"caches_sharing\":%u",
-		s->samples, e.bytes, e.bytes * e.leaves, e.bytes * e.untold, e.leaves, s->unread,
+		",\"leaves_share\":%.4f,\"mappings\":%.0f,\"unread_processes\":%" PRIu64
+		",\"caches_sharing\":%u",
+		s->samples, e.bytes, e.bytes * e.leaves, e.bytes * e.untold, e.leaves,
+		(double)c->population.figures.weight / (double)s->samples, s->unread,
 		procfs_cache_sharers(cache_names[CACHE_CHAIN]));
 	for (int i = 0; i < N_CACHES; i++) {
 		if (s->has[i])

@@ -223,10 +223,11 @@ static void print_estimate(const struct count *c, FILE *f)
 	}
 	fprintf(f,
 		"\nEstimate, see spawn-census(1): of %.0f kB in anon_vma and anon_vma_chain\n"
-		"%.0f kB (%.0f %%) belong to leaves, and %.0f kB more may. Mean of %" PRIu64
-		" samples.\n",
+		"%.0f kB (%.0f %%) belong to leaves%s,\n"
+		"and %.0f kB more may. Mean of %" PRIu64 " samples.\n",
 		e.bytes / 1024, e.bytes * e.leaves / 1024, e.leaves * 100,
-		e.bytes * e.untold / 1024, c->slab.samples);
+		c->population.scope == SCOPE_ALL ? "" : " among these", e.bytes * e.untold / 1024,
+		c->slab.samples);
 	if (c->slab.has[CACHE_LEAF])
 		fprintf(f, "Beside that %.0f kB in anon_vma_leaf are leaves' alone.\n",
 			e.leaf_bytes / 1024);

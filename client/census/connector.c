@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Some 80,000 events; memory is taken as they come. */
+/* Some 160,000 events; memory is taken as they come. */
 #define BUFFER_SIZE    (64 << 20)
 #define ACK_TIMEOUT_MS 2000
 /* Of the kernel's own threads, in the initial namespaces: one of these is where this process is. */

@@ -95,14 +95,22 @@ int count_begin(struct count *c, const struct options *o)
 	return 0;
 }
 
-static enum memory memory_of(const struct count *c, const struct event *e)
+static enum memory memory_of(struct count *c, const struct event *e)
 {
+	enum memory memory;
+	int refused;
+
 	if (e->kind != EVENT_FORK || e->pid != e->tgid)
 		return MEMORY_UNTOLD;
 	/* This process's own child is the command: nobody could look while it was started. */
 	if (e->parent_tgid == c->population.self)
 		return MEMORY_SHARED;
-	return procfs_memory(e->parent_pid, e->pid);
+	memory = procfs_memory(e->parent_pid, e->pid, &refused);
+	if (refused) {
+		c->refused = refused;
+		c->refusals++;
+	}
+	return memory;
 }
 
 /*

@@ -17,6 +17,8 @@ struct count {
 	int signals;		/* a signalfd */
 	sigset_t mask;		/* as it was */
 	int root;		/* pidfd of --below; -1: none */
+	int refused;		/* errno of the last comparison of memory that was refused ... */
+	uint64_t refusals;	/* ... and how many were */
 	uint64_t began_at, ended_at;
 };
 

@@ -17,7 +17,7 @@ static const char help[] =
 	"\n"
 	"Counts processes that never fork, from the kernel's own events: until Ctrl-C,\n"
 	"or as long as the command runs, whose processes alone are counted then. Needs\n"
-	"root (CAP_NET_ADMIN) and a kernel with CONFIG_PROC_EVENTS.\n"
+	"root to tell fork from vfork, and a kernel with CONFIG_PROC_EVENTS.\n"
 	"\n"
 	"      --for TIME     for so long: 60, 1.5m, 500ms\n"
 	"      --below PID    only this process and what descends from it\n"

@@ -161,10 +161,11 @@ static bool has_flags(pid_t pid, unsigned wanted, unsigned unwanted)
  * made: so if the child has it after the comparison, and is not EXITING, what was compared is the
  * memory that it was born with.
  */
-enum memory procfs_memory(pid_t parent, pid_t child)
+enum memory procfs_memory(pid_t parent, pid_t child, int *ret_refused)
 {
 	long r = syscall(SYS_kcmp, parent, child, KCMP_VM, 0, 0);
 
+	*ret_refused = r < 0 && errno != ESRCH && errno != EINTR ? errno : 0;
 	if (r < 0)
 		return MEMORY_UNTOLD;
 	if (r != 0 && !has_flags(child, FLAG_FORKNOEXEC, FLAG_EXITING))

@@ -14,8 +14,9 @@
 int procfs_sight_all(struct population *p);
 /* The name of the process's program now, "" if it is gone. */
 void procfs_name(pid_t tgid, char ret[NAME_SIZE]);
-/* How the child came by its memory, if that can be told for certain. */
-enum memory procfs_memory(pid_t parent, pid_t child);
+/* How the child came by its memory, if that can be told for certain. *ret_refused: 0, or the errno
+ * of a kernel that does not compare, for this user or at all. */
+enum memory procfs_memory(pid_t parent, pid_t child, int *ret_refused);
 /* Has its last thread ended? */
 bool procfs_is_over(pid_t tgid);
 /* How many mappings of the process hold anonymous pages; negative errno, -ESRCH if it is gone. */

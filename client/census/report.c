@@ -79,8 +79,16 @@ static uint64_t total(const uint64_t of[N_MEMORIES])
 	return of[MEMORY_UNTOLD] + of[MEMORY_COPIED] + of[MEMORY_SHARED];
 }
 
-static void print_births(const struct figures *f, FILE *out)
+static const char *way_out(int refused)
 {
+	if (refused == ENOSYS)
+		return "the kernel needs CONFIG_KCMP";
+	return refused == EPERM ? "run this as root, or with CAP_SYS_PTRACE" : strerror(refused);
+}
+
+static void print_births(const struct count *c, FILE *out)
+{
+	const struct figures *f = &c->population.figures;
 	uint64_t idle = total(f->without_exec);
 
 	fprintf(out,
@@ -90,6 +98,9 @@ static void print_births(const struct figures *f, FILE *out)
 		". Kernel threads, not counted: %" PRIu64 ".\n",
 		total(f->born), f->born[MEMORY_COPIED], f->born[MEMORY_SHARED],
 		f->born[MEMORY_UNTOLD], f->threads, f->kernel_threads);
+	if (c->refusals > 0)
+		fprintf(out, "Of %" PRIu64 " forks memory could not be compared:\n%s.\n",
+			c->refusals, way_out(c->refused));
 	fprintf(out,
 		"Without exec: %" PRIu64 " of %" PRIu64 " born and ended (%.1f %%); %" PRIu64
 		" more live on without one.\n",
@@ -270,7 +281,7 @@ int report_print(const struct count *c, const struct options *o, FILE *f)
 	putc('\n', f);
 	r = print_shares(&p->figures, f);
 	putc('\n', f);
-	print_births(&p->figures, f);
+	print_births(c, f);
 	for (size_t i = 0; r == 0 && i < sizeof(rankings) / sizeof(rankings[0]); i++)
 		r = print_ranking(&p->programs, &rankings[i], f);
 	print_estimate(c, f);

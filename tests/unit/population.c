@@ -158,7 +158,9 @@ Test(population, vfork_makes_no_copy_and_no_image)
 Test(population, untold_child_makes_its_parent_neither_leaf_nor_not)
 {
 	sight_shell();
-	copy(100, 200);
+	share(100, 200);
+	exec(200, "odd");
+	population_weigh(&p, 200, 3);
 	fork_by(200, 200, 201, MEMORY_UNTOLD);
 	exit_of(201);
 	exit_of(200);
@@ -167,6 +169,9 @@ Test(population, untold_child_makes_its_parent_neither_leaf_nor_not)
 	cr_expect_eq(untold(SUBJECT_PROCESSES, LIFE_WHOLE), 1);
 	/* 201 had a copy, or its parent's: no image that is certain. */
 	expect_share(SUBJECT_IMAGES, LIFE_WHOLE, 0, 1);
+	cr_expect_eq(named("odd")->leaf_images, 0);
+	cr_expect_eq(p.figures.weight_leaves, 0);
+	cr_expect_eq(p.figures.weight_untold, 3);
 }
 
 Test(population, copy_outweighs_an_untold_child)

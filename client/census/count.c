@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #define NS_PER_MS      1000000u
 #define EVENTS_AT_ONCE 32
 #define SETTLE_MS      1000
+#define PRIORITY       1
 
 static uint64_t now(void)
 {
@@ -42,17 +42,6 @@ static int open_signals(struct count *c)
 	return c->signals < 0 ? -errno : 0;
 }
 
-/*
- * A child is to be looked at before it executes, so before others that run. Refused, it is looked
- * at when its turn comes: more is untold. Threads and the command do not inherit it.
- */
-static void hurry(void)
-{
-	const struct sched_param lowest = {.sched_priority = 1};
-
-	sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &lowest);
-}
-
 static int open_root(struct count *c, const struct options *o)
 {
 	if (!o->below)
@@ -73,14 +62,15 @@ int count_begin(struct count *c, const struct options *o)
 {
 	int r;
 
-	*c = (struct count){.signals = -1, .root = -1, .command.pidfd = -1, .connector.fd = -1};
+	*c = (struct count){
+		.signals = -1, .root = -1, .command.pidfd = -1, .watch.connector.fd = -1};
 	c->population.self = getpid();
 	if (o->command && !o->all)
 		c->population.scope = SCOPE_CHILDREN;
 	r = open_root(c, o);
 	if (r < 0)
 		return complain(r, "the process of --below");
-	r = connector_open(&c->connector);
+	r = watch_start(&c->watch, c->population.self);
 	if (r < 0)
 		return r;
 	r = open_signals(c);
@@ -89,56 +79,34 @@ int count_begin(struct count *c, const struct options *o)
 	r = procfs_sight_all(&c->population);
 	if (r < 0)
 		return complain(r, "/proc, which is needed to know what runs already");
-	hurry();
+	watch_hurry(PRIORITY);
 	c->began_at = now();
 	population_sighted(&c->population, c->began_at);
 	return 0;
 }
 
-static enum memory memory_of(struct count *c, const struct event *e)
+static void take(struct count *c, struct event *e)
 {
-	enum memory memory;
-	int refused;
-
-	if (e->kind != EVENT_FORK || e->pid != e->tgid)
-		return MEMORY_UNTOLD;
-	/* This process's own child is the command: nobody could look while it was started. */
-	if (e->parent_tgid == c->population.self)
-		return MEMORY_SHARED;
-	memory = procfs_memory(e->parent_pid, e->pid, &refused);
-	if (refused) {
-		c->refused = refused;
-		c->refusals++;
+	if (e->kind == EVENT_EXEC) {
+		procfs_name(e->tgid, e->name);
+		e->named_at = now();
 	}
-	return memory;
+	population_take(&c->population, e);
 }
 
-/*
- * The next events are taken, so many at most: of a child's memory can be told for the shortest
- * time, so it comes first. How many were taken that were sent until then; of what came later only
- * ends are. Negative errno.
- */
+/* The next events, not too many at once. How many were taken that were sent until then; of what
+ * came later only ends are. Negative errno. */
 static int take_events(struct count *c, uint64_t until)
 {
 	struct event events[EVENTS_AT_ONCE];
-	int n = 0, taken = 0, r = 1;
+	int n = watch_take(&c->watch, events, EVENTS_AT_ONCE), taken = 0;
 
-	while (n < EVENTS_AT_ONCE && (r = connector_next(&c->connector, &events[n])) > 0) {
-		events[n].memory = memory_of(c, &events[n]);
-		n++;
-	}
 	for (int i = 0; i < n; i++) {
-		struct event *e = &events[i];
-
-		if (e->kind == EVENT_EXEC) {
-			procfs_name(e->tgid, e->name);
-			e->named_at = now();
-		}
-		if (e->time <= until || e->kind == EVENT_EXIT)
-			population_take(&c->population, e);
-		taken += e->time <= until;
+		if (events[i].time <= until || events[i].kind == EVENT_EXIT)
+			take(c, &events[i]);
+		taken += events[i].time <= until;
 	}
-	return r < 0 ? complain(r, "process events") : taken;
+	return n < 0 ? complain(n, "process events") : taken;
 }
 
 /* True if the window ends by it. */
@@ -167,7 +135,7 @@ static int timeout_ms(uint64_t end)
 static int run_window(struct count *c, uint64_t end)
 {
 	struct pollfd fds[] = {
-		{.fd = c->connector.fd, .events = POLLIN},
+		{.fd = c->watch.ready, .events = POLLIN},
 		{.fd = c->signals, .events = POLLIN},
 		{.fd = c->command.pidfd >= 0 ? c->command.pidfd : c->root, .events = POLLIN},
 		{.fd = c->slab.results, .events = POLLIN},
@@ -214,7 +182,7 @@ static pid_t *list_untold(const struct population *p, size_t *ret_n)
  */
 static int settle(struct count *c)
 {
-	struct pollfd events = {.fd = c->connector.fd, .events = POLLIN};
+	struct pollfd events = {.fd = c->watch.ready, .events = POLLIN};
 	uint64_t end = now() + SETTLE_MS * NS_PER_MS;
 	size_t n, i = 0;
 	pid_t *untold = list_untold(&c->population, &n);
@@ -227,7 +195,7 @@ static int settle(struct count *c)
 			i++;
 			continue;
 		}
-		r = connector_next(&c->connector, &e);
+		r = watch_take(&c->watch, &e, 1);
 		if (r == 0 && poll(&events, 1, timeout_ms(end)) < 0 && errno != EINTR)
 			r = -errno;
 		else if (r > 0 && e.kind == EVENT_EXIT)
@@ -259,7 +227,7 @@ int count_run(struct count *c, const struct options *o)
 
 void count_done(struct count *c)
 {
-	connector_close(&c->connector);
+	watch_stop(&c->watch);
 	population_done(&c->population);
 	if (c->signals >= 0)
 		close(c->signals);

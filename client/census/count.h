@@ -4,13 +4,13 @@
 #define CENSUS_COUNT_H
 
 #include "command.h"
-#include "connector.h"
 #include "options.h"
 #include "population.h"
 #include "slab.h"
+#include "watch.h"
 
 struct count {
-	struct connector connector;
+	struct watch watch;
 	struct population population;
 	struct slab slab;
 	struct command command; /* pidfd -1: none, or over */

@@ -91,9 +91,9 @@ void report_print_json(const struct count *c, const struct options *o, FILE *f)
 		scopes[p->scope]);
 	if (o->below)
 		json_number(f, "below", (uint64_t)o->below);
-	json_number(f, "lost_events", c->connector.lost);
-	json_number(f, "overruns", c->connector.overruns);
-	json_number(f, "refused_comparisons", c->refusals);
+	json_number(f, "lost_events", c->watch.connector.lost);
+	json_number(f, "overruns", c->watch.connector.overruns);
+	json_number(f, "refused_comparisons", c->watch.refusals);
 	json_number(f, "unexplained_processes", figures->unexplained);
 	json_shares(f, figures);
 	fputs(",\n \"births\":{\"ended\":", f);

@@ -98,9 +98,9 @@ static void print_births(const struct count *c, FILE *out)
 		". Kernel threads, not counted: %" PRIu64 ".\n",
 		total(f->born), f->born[MEMORY_COPIED], f->born[MEMORY_SHARED],
 		f->born[MEMORY_UNTOLD], f->threads, f->kernel_threads);
-	if (c->refusals > 0)
+	if (c->watch.refusals > 0)
 		fprintf(out, "Of %" PRIu64 " forks memory could not be compared:\n%s.\n",
-			c->refusals, way_out(c->refused));
+			c->watch.refusals, way_out(c->watch.refused));
 	fprintf(out,
 		"Without exec: %" PRIu64 " of %" PRIu64 " born and ended (%.1f %%); %" PRIu64
 		" more live on without one.\n",
@@ -277,7 +277,7 @@ int report_print(const struct count *c, const struct options *o, FILE *f)
 	int r;
 
 	print_window(c, o, f);
-	print_lost(&c->connector, f);
+	print_lost(&c->watch.connector, f);
 	putc('\n', f);
 	r = print_shares(&p->figures, f);
 	putc('\n', f);

@@ -70,12 +70,12 @@ int count_begin(struct count *c, const struct options *o)
 	r = open_root(c, o);
 	if (r < 0)
 		return complain(r, "the process of --below");
-	r = watch_start(&c->watch, c->population.self);
-	if (r < 0)
-		return r;
 	r = open_signals(c);
 	if (r < 0)
 		return complain(r, "signals");
+	r = watch_start(&c->watch, c->population.self);
+	if (r < 0)
+		return r;
 	r = procfs_sight_all(&c->population);
 	if (r < 0)
 		return complain(r, "/proc, which is needed to know what runs already");

@@ -47,23 +47,36 @@ static int report_to(const struct count *c, const struct options *o, FILE *f)
 	return r;
 }
 
+static int complain_of_output(int code, const char *name)
+{
+	fprintf(stderr, "spawn-census: cannot write the report%s%s: %s\n", name ? " to " : "",
+		name ? name : "", strerror(-code));
+	return EXIT_CENSUS_FAILED;
+}
+
 static int report(const struct count *c, const struct options *o)
 {
-	FILE *f = o->command ? stderr : stdout;
+	FILE *f = o->output ? fopen(o->output, "we") : o->command ? stderr : stdout;
 	int r;
 
-	if (o->output)
-		f = fopen(o->output, "we");
-	if (!f)
+	/* Not known before, as a file system may come with the boot that is counted. */
+	if (!f) {
+		r = complain_of_output(-errno, o->output);
+		report_to(c, o, stderr);
+		return r;
+	}
+	r = report_to(c, o, f);
+	if (o->output && fclose(f) != 0 && r == 0)
 		r = -errno;
-	else
-		r = report_to(c, o, f);
-	if (f && o->output && fclose(f) != 0 && r == 0)
-		r = -errno;
-	if (r < 0)
-		fprintf(stderr, "spawn-census: cannot write the report%s%s: %s\n",
-			o->output ? " to " : "", o->output ? o->output : "", strerror(-r));
-	return r < 0 ? EXIT_CENSUS_FAILED : 0;
+	return r < 0 ? complain_of_output(r, o->output) : 0;
+}
+
+/* A report that nobody reads is an error, not a death. The command has this as it found it. */
+static void ignore_pipe(void)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	sigaction(SIGPIPE, &ignore, NULL);
 }
 
 static int run_with_command(struct count *c, const struct options *o)
@@ -72,6 +85,7 @@ static int run_with_command(struct count *c, const struct options *o)
 
 	if (r < 0)
 		return command_failure(r);
+	ignore_pipe();
 	r = count_run(c, o);
 	if (r >= 0)
 		status = report(c, o);
@@ -92,6 +106,7 @@ static int run(const struct options *o, int ready)
 	} else if (r >= 0) {
 		if (!o->for_ms && ready < 0 && isatty(STDERR_FILENO))
 			fputs("spawn-census: counting; Ctrl-C ends it\n", stderr);
+		ignore_pipe();
 		r = count_run(&c, o);
 		status = r < 0 ? EXIT_CENSUS_FAILED : report(&c, o);
 	}
@@ -111,14 +126,13 @@ static int run_as_init(struct options *o)
 
 int main(int argc, char **argv)
 {
-	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct options o;
 
 	if (options_parse(&o, argc, argv) < 0)
 		return EXIT_CENSUS_FAILED;
-	sigaction(SIGPIPE, &ignore, NULL);
 	if (o.action == ACTION_COUNT)
 		return o.command && getpid() == 1 ? run_as_init(&o) : run(&o, -1);
+	ignore_pipe();
 	if (o.action == ACTION_HELP)
 		fputs(help, stdout);
 	else

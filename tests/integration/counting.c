@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -283,6 +284,9 @@ Test(counting, commands_end_is_its_own)
 	expect_status("exit 37", 37);
 	expect_status("kill -TERM $$", 128 + SIGTERM);
 	expect_status("kill -KILL $$", 128 + SIGKILL);
+	expect_status("kill -PIPE $$", 128 + SIGPIPE); /* not ignored */
+	/* Nor at the census's priority: the policy is field 41 of stat. */
+	expect_status("set -- $(cat /proc/self/stat); exit ${41}", SCHED_OTHER);
 	tool_run(NULL, ARGV("SPAWN_CENSUS", "nosuchprogram"), &end);
 	cr_expect_eq(end.status, 127);
 	tool_end_free(&end);

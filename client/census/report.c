@@ -219,17 +219,23 @@ static int print_ranking(const struct program_list *list, const struct ranking *
 	return r;
 }
 
+static const char *no_estimate(const struct slab *s)
+{
+	if (s->error == -ENOENT)
+		return "this kernel has no slabinfo, or not of these caches";
+	if (s->error < 0)
+		return strerror(-s->error);
+	return s->samples == 0 ? "no sample was taken in so short a time"
+			       : "no process's mappings could be read";
+}
+
 static void print_estimate(const struct count *c, FILE *f)
 {
 	struct estimate e;
 	unsigned sharers;
 
 	if (!report_estimate(c, &e)) {
-		fprintf(f, "\nNo estimate of rmap memory: %s.\n",
-			c->slab.error == -ENOENT
-				? "this kernel has no slabinfo, or not of these caches"
-			: c->slab.error == 0 ? "no process's mappings could be read"
-					     : strerror(-c->slab.error));
+		fprintf(f, "\nNo estimate of rmap memory: %s.\n", no_estimate(&c->slab));
 		return;
 	}
 	fprintf(f,

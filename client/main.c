@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c - the command `spawn`: libspawn for people and scripts. */
+#include "census.h"
 #include "launch.h"
 #include "libspawn.h"
 #include "options.h"
@@ -18,6 +19,7 @@ static const char help[] =
 	"       spawn -t TEMPLATE [OPTION...] [--] [ARG...]   or a warm template's leaf\n"
 	"       spawn [-s PATH] status [--json]               its templates and leaves\n"
 	"       spawn [-s PATH] ping                          is the server there?\n"
+	"       spawn census [ARG...]                         who never forks? spawn-census(1)\n"
 	"\n"
 	"  -t, --template NAME        what to start; else \"exec\", which runs programs\n"
 	"  -C, --chdir DIR            in this working directory\n"
@@ -94,6 +96,8 @@ static int run(const struct options *o)
 	case COMMAND_STATUS:
 	case COMMAND_PING:
 		return run_question(o);
+	case COMMAND_CENSUS:
+		return census(o->args);
 	case COMMAND_HELP:
 		fputs(help, stdout);
 		return 0;
@@ -113,8 +117,9 @@ int main(int argc, char **argv)
 	if (hold_stdio() < 0)
 		return EXIT_SPAWN_FAILED;
 	if (options_parse(&o, argc, argv) == 0) {
-		/* EPIPE with a message rather than death; a launch does so once it is started. */
-		if (o.command != COMMAND_SPAWN)
+		/* EPIPE with a message rather than death; a launch does so once it is started, and
+		 * what is executed inherits it. */
+		if (o.command != COMMAND_SPAWN && o.command != COMMAND_CENSUS)
 			sigaction(SIGPIPE, &ignore, NULL);
 		status = run(&o);
 	}

@@ -14,7 +14,14 @@
 #define EXIT_NOT_EXECUTABLE 126
 #define EXIT_NOT_FOUND	    127
 
-enum command { COMMAND_SPAWN, COMMAND_STATUS, COMMAND_PING, COMMAND_HELP, COMMAND_VERSION };
+enum command {
+	COMMAND_SPAWN,
+	COMMAND_STATUS,
+	COMMAND_PING,
+	COMMAND_CENSUS,
+	COMMAND_HELP,
+	COMMAND_VERSION
+};
 
 /* One -E or -u, applied in their order. */
 struct env_edit {
@@ -35,7 +42,7 @@ struct options {
 	int nofork; /* enum spawn_nofork */
 	uint64_t deadline_ms, grace_ms;
 	bool detach, timing, json;
-	char **args; /* without a template the program and its own */
+	char **args; /* without a template the program and its own; census: that word and its own */
 	size_t n_args;
 };
 

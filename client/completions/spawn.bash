@@ -61,7 +61,7 @@ _spawn() {
 	-s | --socket) compopt -o default ;;
 	--argv0 | --umask | --timeout | --grace) ;;
 	*)
-		mapfile -t COMPREPLY < <(compgen -W "$options status ping" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "$options status ping census" -- "$cur")
 		[ "${cur:0:1}" = - ] || compopt -o default
 		;;
 	esac

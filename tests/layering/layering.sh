@@ -43,6 +43,7 @@ may_need server/spawn-host-exec 'none'
 may_need server/spawn-private 'none'
 may_need server/spawnd-config 'libcjson'
 may_need client/spawn 'libspawn'
+may_need client/spawn-census 'none'
 may_need libspawn/libspawn.so 'none'
 
 # They say what they need, too: a test of nothing would pass as well.
@@ -87,6 +88,7 @@ not_in()
 not_in 'wire/|config/|libspawn\.h|broker/|keeper/|host/' libspawn/base
 not_in 'config/|libspawn\.h|broker/|keeper/|host/' libspawn/wire
 not_in 'base/|wire/|config/|server/|libspawn-template\.h' client
+not_in 'libspawn|launch\.h|status\.h|timing\.h' client/census
 not_in 'wire/|libspawn\.h|keeper/|broker/|host/' config
 not_in 'keeper/|config/|uv\.h' server/host
 not_in 'keeper/|broker/|config/|uv\.h|libspawn\.h' server/private

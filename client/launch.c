@@ -185,13 +185,12 @@ static int failure_status(int code, const char *step)
 	return code == -ENOENT || code == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }
 
-/* A filter outlives exec: what a program did not promise itself is a riddle to who reads its
- * errors. */
+/* What outlives exec: that a program did not promise itself is a riddle to who reads its errors. */
 static void hint_at_nofork(const struct spawn_exit *end, const struct options *o)
 {
 	const char *held = spawn_exit_nofork(end);
 
-	if (spawn_exit_status(end) == 0 || !strstr(held, "seccomp"))
+	if (spawn_exit_status(end) == 0 || !strstr(held, "inherited"))
 		return;
 	if (o->has_nofork)
 		fprintf(stderr,

@@ -64,6 +64,7 @@ void bench_nothing(void)
 	int go[2];
 	char c;
 
+	children_are(-1);
 	write_apart(at, VMAS, 1, 1);
 	write_apart(wide, 1, 12, 1);
 	for (int warm = 1; warm >= 0; warm--) {

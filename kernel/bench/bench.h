@@ -33,5 +33,6 @@ struct slab slab_read(void);
 void bench_forkserver(void); /* 200 leaves of a template with 500 mappings */
 void bench_walk(void);	     /* reclaim and migration of one leaf's page among 400 */
 void bench_nothing(void);    /* processes that promise nothing */
+void bench_programs(void);   /* executed ones, with the promise inherited; of this machine */
 
 #endif

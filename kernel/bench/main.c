@@ -20,6 +20,7 @@ static const struct {
 	{"forkserver", bench_forkserver},
 	{"walk", bench_walk},
 	{"nothing", bench_nothing},
+	{"programs", bench_programs},
 };
 #define N_QUESTIONS (sizeof(questions) / sizeof(questions[0]))
 
@@ -134,7 +135,7 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--nothing") == 0)
 		return 0; /* what bench_nothing() executes */
 	if (argc < 2 || strcmp(argv[1], "--help") == 0) {
-		puts("Usage: nofork-bench forkserver|walk|nothing...\n\n"
+		puts("Usage: nofork-bench forkserver|walk|nothing|programs...\n\n"
 		     "Prints name, value, unit. Needs root, on a machine of its own.");
 		return argc < 2 ? 2 : 0;
 	}

@@ -20,6 +20,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define ARGS_MAX	 32
@@ -168,6 +169,7 @@ int main(void)
 	else
 		puts("init: not all held");
 	fflush(stdout);
+	tcdrain(STDOUT_FILENO); /* the machine ends at once, with what the serial port still holds */
 	sync();
 #ifdef __x86_64__
 	/* Not there on User-Mode Linux. */

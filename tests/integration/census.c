@@ -127,6 +127,13 @@ pid_t census_find(pid_t root, const char *comm, pid_t but)
 	return s.found;
 }
 
+char census_state(pid_t pid)
+{
+	struct census_process p;
+
+	return read_stat(pid, &p) ? p.state : 0;
+}
+
 static bool is_zombie(const struct census_process *p, void *user)
 {
 	return p->state == 'Z';

@@ -21,6 +21,8 @@ struct census_process {
 size_t census_descendants(pid_t root, struct census_process *ret, size_t max);
 /* A living descendant of that name that is not `but`, or 0. */
 pid_t census_find(pid_t root, const char *comm, pid_t but);
+/* Of /proc/PID/stat, 'T' for stopped; 0 when it is gone. */
+char census_state(pid_t pid);
 /* Descendants that are zombies. */
 size_t census_zombies(pid_t root);
 /* Open descriptors of a process; -1 when it may not be looked at. */

@@ -90,6 +90,7 @@ Test(survival, broker_is_killed_and_half_of_the_leaves_end_while_it_is_away)
 {
 	/* A stopped keeper cannot start the next broker before they are over. */
 	server_signal(&server, SIGSTOP);
+	AWAIT(census_state(server.pid) == 'T');
 	cr_assert_eq(kill(census_find(server.pid, "spawnd-broker", 0), SIGKILL), 0);
 	for (int i = 0; i < LEAVES / 2; i++)
 		end_input(i);
@@ -195,8 +196,10 @@ Test(survival, host_is_killed_after_half_of_the_leaves_ended)
 	pid_t host = host_pid();
 
 	server_signal(&server, SIGSTOP);
+	AWAIT(census_state(server.pid) == 'T');
 	kill(census_find(server.pid, "spawnd-broker", 0), SIGKILL);
 	kill(host, SIGSTOP);
+	AWAIT(census_state(host) == 'T'); /* what it reaped by then would be lost with it */
 	for (int i = 0; i < LEAVES / 2; i++)
 		end_input(i);
 	for (int i = 0; i < LEAVES / 2; i++)

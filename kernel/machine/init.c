@@ -49,7 +49,8 @@ static void mount_all(void)
 	}
 }
 
-static bool mount_machine(void)
+/* Its /tmp and the like are the guest's own, but for where the job's program is. */
+static bool mount_machine(const char *program)
 {
 	static bool done;
 
@@ -69,7 +70,10 @@ static bool mount_machine(void)
 		return false;
 	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
 		char at[64];
+		size_t length = strlen(mounts[i].at);
 
+		if (strncmp(program, mounts[i].at, length) == 0 && program[length] == '/')
+			continue;
 		snprintf(at, sizeof(at), "/machine%s", mounts[i].at);
 		mkdir(at, 0755);
 		mount(mounts[i].at, at, NULL, MS_BIND, NULL);
@@ -121,7 +125,7 @@ static bool run(char *line)
 	snprintf(said, sizeof(said), "%.*s", (int)strcspn(line, "\n"), line);
 	if (split(line + machine, argv) == 0)
 		return true;
-	if (machine && !mount_machine()) {
+	if (machine && !mount_machine(argv[0])) {
 		printf("init: %s: no file system of the machine: %s\n", said, strerror(errno));
 		return false;
 	}
@@ -169,7 +173,7 @@ int main(void)
 	else
 		puts("init: not all held");
 	fflush(stdout);
-	tcdrain(STDOUT_FILENO); /* the machine ends at once, with what the serial port still holds */
+	tcdrain(STDOUT_FILENO); /* at the end what the serial port holds is lost */
 	sync();
 #ifdef __x86_64__
 	/* Not there on User-Mode Linux. */

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "bench.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -19,7 +20,7 @@ static void ask(char *at, int cohort, int percent)
 	char name[64], c;
 	uint64_t began;
 
-	if (pipe(done) < 0 || pipe(go) < 0)
+	if (pipe2(done, O_CLOEXEC) < 0 || pipe2(go, O_CLOEXEC) < 0)
 		give_up("pipe");
 	children_are(cohort);
 	before = slab_read();

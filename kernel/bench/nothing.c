@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "bench.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -61,7 +62,7 @@ void bench_nothing(void)
 {
 	char *at = map_apart(VMAS, 1), *wide = map_apart(1, 12);
 	struct slab before = slab_read(), after;
-	int go[2];
+	int go[2], done[2];
 	char c;
 
 	children_are(-1);
@@ -80,20 +81,29 @@ void bench_nothing(void)
 		figure(fault, "ns", "nothing.mmap+fault+munmap");
 		figure(split, "ns", "nothing.mprotect");
 	}
-	if (pipe(go) < 0)
+	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(done, O_CLOEXEC) < 0)
 		give_up("pipe");
-	for (int i = 0; i < 10; i++)
-		if (fork() == 0) {
+	for (int i = 0; i < 10; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			give_up("fork");
+		if (pid == 0) {
 			close(go[1]);
 			write_apart(at, VMAS, 1, 2);
-			_exit(read(go[0], &c, 1) < 0);
+			_exit(write(done[1], "x", 1) != 1 || read(go[0], &c, 1) < 0);
 		}
-	usleep(100000); /* until they wait; objects are made at fork */
+		if (read(done[0], &c, 1) != 1)
+			give_up("a child");
+	}
 	after = slab_read();
 	figure((double)(after.anon_vma + after.leaf - before.anon_vma - before.leaf), "objects",
 	       "nothing.anon_vma");
 	figure((double)(after.chain - before.chain), "objects", "nothing.anon_vma_chain");
 	close(go[1]);
+	close(go[0]);
+	close(done[0]);
+	close(done[1]);
 	while (wait(NULL) > 0)
 		;
 	munmap(at, APART(VMAS, 1));

@@ -79,16 +79,6 @@ int part_race(const struct run *run, struct dice *d)
 	return bad;
 }
 
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
 /* Leaves whose memory is limited end by OOM kill; what lives on holds. */
 int part_limits(const struct run *run, struct dice *d)
 {

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static bool say(const char *path, const char *text)
+bool write_text(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
@@ -38,14 +38,14 @@ static bool make_swap(const char *device, uint32_t pages)
 
 void pressure_begin(void)
 {
-	if (say("/sys/block/zram0/disksize", "512M") &&
+	if (write_text("/sys/block/zram0/disksize", "512M") &&
 	    make_swap("/dev/zram0", (512u << 20) / PAGE))
 		swapon("/dev/zram0", 0);
-	say("/sys/kernel/mm/ksm/pages_to_scan", "2000");
-	say("/sys/kernel/mm/ksm/sleep_millisecs", "10");
-	say("/sys/kernel/mm/ksm/run", "1");
-	say("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
-	say("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "50");
+	write_text("/sys/kernel/mm/ksm/pages_to_scan", "2000");
+	write_text("/sys/kernel/mm/ksm/sleep_millisecs", "10");
+	write_text("/sys/kernel/mm/ksm/run", "1");
+	write_text("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
+	write_text("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "50");
 }
 
 void pressure_turn(struct dice *d)
@@ -55,20 +55,20 @@ void pressure_turn(struct dice *d)
 
 	switch (dice_roll(d, 6)) {
 	case 0:
-		say("/proc/sys/vm/compact_memory", "1");
+		write_text("/proc/sys/vm/compact_memory", "1");
 		break;
 	case 1:
-		say("/sys/kernel/debug/split_huge_pages", "1");
+		write_text("/sys/kernel/debug/split_huge_pages", "1");
 		break;
 	case 2:
-		say("/proc/sys/vm/nofork_cohort", cohorts[dice_roll(d, 5)]);
+		write_text("/proc/sys/vm/nofork_cohort", cohorts[dice_roll(d, 5)]);
 		break;
 	case 3: /* unmerges what was merged, and begins anew */
-		say("/sys/kernel/mm/ksm/run", "2");
-		say("/sys/kernel/mm/ksm/run", "1");
+		write_text("/sys/kernel/mm/ksm/run", "2");
+		write_text("/sys/kernel/mm/ksm/run", "1");
 		break;
 	case 4:
-		say("/proc/sys/vm/drop_caches", "2");
+		write_text("/proc/sys/vm/drop_caches", "2");
 		break;
 	case 5: { /* all of this process group's from one node to the other */
 		unsigned node = dice_roll(d, 2);

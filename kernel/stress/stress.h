@@ -66,9 +66,12 @@ int part_exec(const struct run *run, struct dice *d);	/* leaves that are execute
 int part_limits(const struct run *run, struct dice *d); /* out of memory in a cgroup */
 int part_userfault(const struct run *run, struct dice *d); /* userfaultfd: copy, move */
 int part_trace(const struct run *run, struct dice *d);	   /* ptrace, process_madvise */
+int part_twins(const struct run *run, struct dice *d);	   /* merged, swapped, migrated */
 /* What an executed leaf does; an exit status. */
 int exec_main(uint64_t seed);
 
+/* Into a file of /proc or /sys; false where it is not taken (pressure.c). */
+bool write_text(const char *path, const char *text);
 /* The machine around them (pressure.c): swap, compaction, merging, migration of everything. */
 void pressure_begin(void);
 void pressure_turn(struct dice *d);

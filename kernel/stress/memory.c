@@ -116,29 +116,6 @@ static void move_region(struct region *r, struct dice *d)
 		out_of_memory("mremap");
 }
 
-/*
- * Its second half is replaced by pages that mremap() moves there from a newer mapping of the file,
- * which starts before the one that grows so: a walk may come to the target first.
- */
-static void grow_region(struct memory *m, struct region *r)
-{
-	size_t size = r->pages * PAGE, half = size / 2;
-	struct region newer = {.stamps = r->stamps};
-	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-
-	newer.at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-	if (newer.at == MAP_FAILED)
-		out_of_memory("mmap of a file");
-	close(fd);
-	for (uint32_t i = r->pages / 2; i < r->pages; i++)
-		write_page(m, &newer, i);
-	mprotect(r->at, PAGE, PROT_READ); /* split: what grows starts behind it */
-	if (mremap(newer.at + half, half, half, MREMAP_MAYMOVE | MREMAP_FIXED, r->at + half) ==
-	    MAP_FAILED)
-		out_of_memory("mremap to the end of a mapping");
-	munmap(newer.at, half);
-}
-
 /* Unmapped and mapped anew, empty. */
 static void renew_region(struct memory *m, struct region *r)
 {
@@ -184,9 +161,7 @@ void memory_act(struct memory *m, struct dice *d)
 	case 5: /* and merged, also for the writers above */
 		break;
 	case 6:
-		if (r->file && dice_roll(d, 2))
-			grow_region(m, r);
-		else if (r->pages != BIG_PAGES)
+		if (r->pages != BIG_PAGES)
 			move_region(r, d);
 		break;
 	case 7:

@@ -67,6 +67,7 @@ int part_limits(const struct run *run, struct dice *d); /* out of memory in a cg
 int part_userfault(const struct run *run, struct dice *d); /* userfaultfd: copy, move */
 int part_trace(const struct run *run, struct dice *d);	   /* ptrace, process_madvise */
 int part_twins(const struct run *run, struct dice *d);	   /* merged, swapped, migrated */
+int part_grow(const struct run *run, struct dice *d);	   /* moved to a mapping that grows */
 /* What an executed leaf does; an exit status. */
 int exec_main(uint64_t seed);
 

@@ -55,9 +55,8 @@ static int check_own(const struct spawn_request *r, bool has_server, struct spaw
 	return 0;
 }
 
-/* To whom it goes. A reference. */
-static int choose(struct spawn_client *client, const struct spawn_request *r,
-		  struct connection **ret, struct spawn_error *err)
+int start_choose(struct spawn_client *client, const struct spawn_request *r,
+		 struct connection **ret, struct spawn_error *err)
 {
 	bool has_server = !atomic_load(&client->connection)->is_private;
 	enum spawn_owner owner = r->owner_given ? r->owner
@@ -243,19 +242,32 @@ static int confirm(struct spawn_proc *p, struct spawn_request *request, struct s
 			   "wait for the leaf");
 }
 
-static int start(struct connection *c, struct spawn_request *request, struct call *call,
-		 const struct identity *as, int leaf_fd, struct spawn_error *err)
+int start_send(struct connection *c, const struct spawn_request *request, uint64_t requested,
+	       struct call *call, struct spawn_error *err)
 {
-	int r;
+	struct identity as;
+	int leaf_fd, r;
 
+	*call = (struct call){.kind = CALL_SPAWN};
+	r = prepare(c, request, requested, &as, &call->proc, &leaf_fd, err);
+	if (r < 0)
+		return r;
 	connection_lock(c);
-	r = ask(c, call, request, as, leaf_fd, err);
+	r = ask(c, call, request, &as, leaf_fd, err);
 	/* The leaf's end is the leaf's alone now: with a copy here its end of file would not come.
 	 */
 	fd_close(leaf_fd);
 	connection_unlock(c);
 	if (r < 0)
-		return r;
+		spawn_proc_free(call->proc);
+	return r;
+}
+
+static int settle(struct connection *c, struct spawn_request *request, struct call *call,
+		  struct spawn_error *err)
+{
+	int r = 0;
+
 	/*
 	 * Every answer of the server's shows here too: READY comes after STARTED, and the end of
 	 * file with an ERROR. So the server's answer, which is of no use yet, need not wake us. Not
@@ -276,27 +288,43 @@ static int start(struct connection *c, struct spawn_request *request, struct cal
 	return r < 0 ? r : confirm(call->proc, request, err);
 }
 
-static int attempt(struct connection *c, struct spawn_request *request, uint64_t requested,
-		   struct spawn_proc **ret, struct spawn_error *err)
+int start_settle(struct connection *c, struct spawn_request *request, struct call *call,
+		 struct spawn_proc **ret, struct spawn_error *err)
 {
-	struct call call = {.kind = CALL_SPAWN};
-	struct identity as;
-	int leaf_fd, r = prepare(c, request, requested, &as, &call.proc, &leaf_fd, err);
+	int r = settle(c, request, call, err);
 
-	if (r < 0)
-		return r;
-	r = start(c, request, &call, &as, leaf_fd, err);
 	if (r < 0) {
-		bury(c, call.proc);
-		spawn_proc_free(call.proc);
+		bury(c, call->proc);
+		spawn_proc_free(call->proc);
 		return r;
 	}
 	connection_lock(c);
-	proc_read_body(call.proc); /* the times */
-	body_close(&call.proc->body);
+	proc_read_body(call->proc); /* the times */
+	body_close(&call->proc->body);
 	connection_unlock(c);
-	*ret = call.proc;
+	*ret = call->proc;
 	return 0;
+}
+
+bool start_may_repeat(int r, const struct spawn_error *why)
+{
+	return r == -ECONNRESET && why->origin == SPAWN_ORIGIN_WIRE;
+}
+
+int start_process(struct connection *c, struct spawn_request *request, uint64_t requested,
+		  struct spawn_proc **ret, struct spawn_error *err)
+{
+	struct call call;
+	int r = 0;
+
+	for (int tries = 0; tries < START_TRIES; tries++) {
+		r = start_send(c, request, requested, &call, err);
+		if (r == 0)
+			r = start_settle(c, request, &call, ret, err);
+		if (!start_may_repeat(r, err))
+			break;
+	}
+	return r;
 }
 
 int spawn_process(struct spawn_client *client, struct spawn_request *request,
@@ -306,20 +334,11 @@ int spawn_process(struct spawn_client *client, struct spawn_request *request,
 	_uncancellable_ cancel = cancel_off();
 	struct spawn_error why;
 	struct connection *c;
-	int r = choose(client, request, &c, err);
+	int r = start_choose(client, request, &c, err);
 
 	if (r < 0)
 		return r;
-	/*
-	 * A server that was lost with the request still in its hands, as the end of the body socket
-	 * proves, has started nothing, nor has a leaf that died before it was launched: asking
-	 * again cannot start it twice.
-	 */
-	for (int tries = 0; tries < START_TRIES; tries++) {
-		r = attempt(c, request, requested, ret, &why);
-		if (r != -ECONNRESET || why.origin != SPAWN_ORIGIN_WIRE)
-			break;
-	}
+	r = start_process(c, request, requested, ret, &why);
 	if (r < 0 && err)
 		*err = why;
 	connection_unref(c);
@@ -337,7 +356,7 @@ int spawn_submit(struct spawn_client *client, struct spawn_request *request,
 	struct call *call;
 	int r, leaf_fd = -1;
 
-	r = choose(client, request, &c, err);
+	r = start_choose(client, request, &c, err);
 	if (r < 0)
 		return r;
 	call = calloc(1, sizeof(*call));

@@ -195,6 +195,15 @@ int spawn_process(struct spawn_client *client, struct spawn_request *request,
 		  struct spawn_proc **ret, struct spawn_error *err);
 
 /*
+ * Starts n requests and returns when each of them runs or has failed. All are asked for before the
+ * first is waited for (32 at a time), so that they start beside each other. Each slot is by itself:
+ * procs[i] is the started one or NULL, and then errs[i] (errs may be NULL) says why, as
+ * spawn_process() would have. A request may be in several slots. How many were started.
+ */
+int spawn_batch(struct spawn_client *client, struct spawn_request *const *requests, size_t n,
+		struct spawn_proc **procs, struct spawn_error *errs);
+
+/*
  * Called once for each submit that returned 0, from spawn_client_dispatch() or another call that
  * reads the connection, with no lock held. Exactly one of proc (yours, to free) and err is not
  * NULL; err is valid during the call. "Started" means handed to a leaf: a failure to take the form

@@ -67,11 +67,15 @@ static int pass(struct passing *p, int fd, int target)
 
 static int collect_fds(struct passing *p, const struct spawn_request *r, struct spawn_error *err)
 {
-	int rc = caller_cwd(&p->cwd);
+	int rc = r->chdir_fd < 0 ? caller_cwd(&p->cwd) : fd_dup_above(r->chdir_fd, 3);
 
+	if (r->chdir_fd >= 0 && rc >= 0) {
+		p->cwd = rc;
+		rc = 0;
+	}
 	if (rc == 0)
 		p->fd[1 + p->n++] = p->cwd;
-	else if (!r->chdir || r->chdir[0] != '/')
+	else if (!r->chdir || r->chdir[0] != '/' || r->chdir_fd >= 0)
 		return error_errno(
 			err, rc, SPAWN_ORIGIN_CLIENT, STEP_CHDIR,
 			"cannot open the working directory%s",

@@ -59,6 +59,7 @@ struct spawn_request *spawn_request_new(const char *template_name)
 	if (!r)
 		return NULL;
 	r->program_fd = -1;
+	r->chdir_fd = -1;
 	if (!template_name)
 		template_name = "exec";
 	if (!*template_name) {
@@ -249,6 +250,14 @@ int spawn_request_chdir(struct spawn_request *r, const char *path)
 	int rc = check_path(r, path);
 
 	return rc < 0 ? rc : replace(r, &r->chdir, path);
+}
+
+int spawn_request_chdir_fd(struct spawn_request *r, int fd)
+{
+	if (fd < 0)
+		return MISTAKE(r, -EBADF, "no descriptor has the number %d", fd);
+	r->chdir_fd = fd;
+	return 0;
 }
 
 int spawn_request_fd(struct spawn_request *r, int fd, int target)

@@ -35,7 +35,8 @@ struct spawn_request {
 	struct strings env;
 	struct env_change *changes;
 	size_t n_changes;
-	char *chdir;
+	int chdir_fd; /* borrowed; -1: the caller's directory */
+	char *chdir;  /* from there */
 	struct fd_passing *fds;
 	size_t n_fds;
 	struct fd_opening *opens;

@@ -150,6 +150,9 @@ int spawn_request_setenv(struct spawn_request *request, const char *name, const 
 int spawn_request_unsetenv(struct spawn_request *request, const char *name);
 /* The working directory; relative to the caller's at the start. Default: the caller's. */
 int spawn_request_chdir(struct spawn_request *request, const char *path);
+/* The same by an open directory, which may have been opened with O_PATH: borrowed, keep it open until
+ * the start. A relative path of _chdir is from there. */
+int spawn_request_chdir_fd(struct spawn_request *request, int fd);
 /* The child's descriptor `target` is a duplicate of the caller's fd, taken at the start: borrowed,
  * keep it open until then. Default: 0, 1 and 2 are the caller's. At most 240. */
 int spawn_request_fd(struct spawn_request *request, int fd, int target);

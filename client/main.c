@@ -28,6 +28,7 @@ static const char help[] =
 	"  -i, --ignore-environment   with what -E says alone\n"
 	"      --argv0 NAME           argv[0]; else the program, or the template's name\n"
 	"      --umask OCTAL          else this command's\n"
+	"      --block-signal, --default-signal, --ignore-signal LIST     as TERM,INT\n"
 	"      --nofork[=LEVEL]       promise off, copy (if bare) or process\n"
 	"      --timeout SECONDS      SIGTERM after so long (0.5 is fine) ...\n"
 	"      --grace SECONDS        ... and SIGKILL so long after that; else 5\n"

@@ -15,6 +15,9 @@
 enum {
 	OPT_UMASK = 256,
 	OPT_NOFORK,
+	OPT_BLOCK_SIGNAL,
+	OPT_DEFAULT_SIGNAL,
+	OPT_IGNORE_SIGNAL,
 	OPT_TIMEOUT,
 	OPT_GRACE,
 	OPT_DETACH,
@@ -34,6 +37,9 @@ static const struct option long_options[] = {
 	{"socket", required_argument, NULL, 's'},
 	{"umask", required_argument, NULL, OPT_UMASK},
 	{"nofork", optional_argument, NULL, OPT_NOFORK},
+	{"block-signal", required_argument, NULL, OPT_BLOCK_SIGNAL},
+	{"default-signal", required_argument, NULL, OPT_DEFAULT_SIGNAL},
+	{"ignore-signal", required_argument, NULL, OPT_IGNORE_SIGNAL},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
 	{"grace", required_argument, NULL, OPT_GRACE},
 	{"detach", no_argument, NULL, OPT_DETACH},
@@ -45,7 +51,7 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-__attribute__((format(printf, 1, 2))) static int usage_error(const char *format, ...)
+int usage_error(const char *format, ...)
 {
 	va_list args;
 
@@ -181,6 +187,12 @@ static int take_option(struct options *o, int option, const char *arg)
 		return parse_nofork(arg ? arg : "copy", &o->nofork) == 0
 			       ? 0
 			       : usage_error("--nofork is off, copy or process, not '%s'", arg);
+	case OPT_BLOCK_SIGNAL:
+		return attributes_block(&o->attributes, arg);
+	case OPT_DEFAULT_SIGNAL:
+		return attributes_default(&o->attributes, arg);
+	case OPT_IGNORE_SIGNAL:
+		return attributes_ignore(&o->attributes, arg);
 	case OPT_TIMEOUT:
 		o->has_deadline = true;
 		if (parse_seconds(arg, &o->deadline_ms) < 0 || o->deadline_ms == 0)
@@ -288,6 +300,7 @@ int options_parse(struct options *o, int argc, char **argv)
 	int r;
 
 	*o = (struct options){.command = COMMAND_SPAWN, .grace_ms = UINT64_MAX};
+	attributes_init(&o->attributes);
 	opterr = 0;
 	r = take_options(o, argc, argv, &launch_only, &dashes);
 	if (r < 0 || o->command == COMMAND_HELP || o->command == COMMAND_VERSION)

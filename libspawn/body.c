@@ -170,7 +170,7 @@ static int look_at_caller(const struct spawn_request *r, const struct passing *p
 {
 	int rc = 0;
 
-	*ret_ignored = r->ignored;
+	*ret_ignored = r->attributes.ignored;
 	if (p->as || r->umask_given)
 		*ret_sigmask = caller_sigmask();
 	if (p->as) {
@@ -180,11 +180,14 @@ static int look_at_caller(const struct spawn_request *r, const struct passing *p
 			if (!r->umask_given)
 				rc = caller_masks(ret_umask, ret_sigmask);
 		}
-		if (r->ignored_given)
-			*ret_ignored = r->ignored;
+		if (r->attributes.ignored_given)
+			*ret_ignored = r->attributes.ignored;
+		*ret_ignored &= ~r->attributes.defaulted;
 	} else if (!r->umask_given) {
 		rc = caller_masks(ret_umask, ret_sigmask);
 	}
+	if (r->attributes.sigmask_given)
+		*ret_sigmask = r->attributes.sigmask;
 	if (r->umask_given)
 		*ret_umask = r->umask;
 	else if (rc < 0)

@@ -166,6 +166,15 @@ int spawn_request_umask(struct spawn_request *request, mode_t mask);
  * that hands down what it ignores itself, as nohup(1) has it, says so.
  */
 int spawn_request_ignore(struct spawn_request *request, const sigset_t *signals);
+/*
+ * The signals that are at their default also where this process ignores them; for a child of the
+ * server's, where all are that are not to be ignored, it takes back what spawn_request_ignore()
+ * said. Each call replaces the one before; a signal named to both functions is what the last says.
+ * SIGKILL and SIGSTOP may be named and are so anyway. Default: none.
+ */
+int spawn_request_sigdefault(struct spawn_request *request, const sigset_t *signals);
+/* The signals that are blocked in it. Default: the calling thread's at the start. */
+int spawn_request_sigmask(struct spawn_request *request, const sigset_t *signals);
 
 enum spawn_nofork {
 	SPAWN_NOFORK_OFF = 0,

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* What a request says about the process itself holds in it: in a leaf of a template, in a program,
+ * and by the command's options. For children of the caller's own: private_process.c. */
+#include "probe_run.h"
+#include "server.h"
+#include "tool.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct server server;
+static struct spawn_client *client;
+
+static void start(void)
+{
+	server_start(&server, CONFIG(PROBE "," EXEC("exec", PRESTART)));
+	client = server_client(&server);
+}
+
+static void stop(void)
+{
+	spawn_client_close(client);
+	server_stop(&server);
+}
+
+TestSuite(process, .init = start, .fini = stop, .timeout = 60);
+
+/* A program that prints its own /proc/self/status. */
+static struct spawn_request *status_request(void)
+{
+	struct spawn_request *request = spawn_request_new(NULL);
+
+	spawn_request_program(request, "/bin/cat");
+	spawn_request_args(request, 1, (const char *const[]){"/proc/self/status"});
+	return request;
+}
+
+static void expect_output(struct spawn_request *request, const char *expected)
+{
+	char *output = probe_output(client, request);
+
+	cr_expect_str_eq(output, expected, "\"%s\", not \"%s\"", output, expected);
+	free(output);
+}
+
+static void expect_in_output(struct spawn_request *request, const char *line)
+{
+	char *output = probe_output(client, request);
+
+	cr_expect(strstr(output, line), "no \"%s\" in: %s", line, output);
+	free(output);
+}
+
+/* By the command, of a shell's script; what it printed. */
+static void expect_by_command(const char *script, int status, const char *out)
+{
+	struct tool_end end;
+
+	tool_shell(&server, script, &end);
+	cr_expect_eq(end.status, status, "%s: %d, stderr: %s", script, end.status, end.err);
+	cr_expect_str_eq(end.out, out, "%s: \"%s\", not \"%s\"; stderr: %s", script, end.out, out,
+			 end.err);
+	tool_end_free(&end);
+}
+
+/* One line of the command's own with the text in it. */
+static void expect_complaint(const char *script, const char *text)
+{
+	struct tool_end end;
+
+	tool_shell(&server, script, &end);
+	cr_expect_eq(end.status, 125, "%s: %d", script, end.status);
+	cr_expect(strncmp(end.err, "spawn: ", 7) == 0 && strstr(end.err, text), "%s: %s", script,
+		  end.err);
+	tool_end_free(&end);
+}
+
+/* ---- signals ---- */
+
+Test(process, signal_mask_is_the_requests_where_it_says)
+{
+	struct spawn_request *leaf = probe_request("sigmask", NULL), *program = status_request();
+	sigset_t mine, asked;
+
+	sigemptyset(&mine);
+	sigaddset(&mine, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &mine, NULL);
+	sigemptyset(&asked);
+	sigaddset(&asked, SIGUSR1);
+	sigaddset(&asked, 64);
+	spawn_request_sigmask(leaf, &asked);
+	spawn_request_sigmask(program, &asked);
+	expect_output(leaf, "8000000000000200\n");
+	expect_in_output(program, "\nSigBlk:\t8000000000000200\n");
+	program = status_request();
+	sigemptyset(&asked);
+	spawn_request_sigmask(program, &asked);
+	expect_in_output(program, "\nSigBlk:\t0000000000000000\n");
+	pthread_sigmask(SIG_UNBLOCK, &mine, NULL);
+}
+
+Test(process, of_ignored_and_default_the_later_call_counts)
+{
+	struct spawn_request *request = status_request();
+	sigset_t both, one;
+
+	sigemptyset(&both);
+	sigaddset(&both, SIGUSR1);
+	sigaddset(&both, SIGUSR2);
+	sigemptyset(&one);
+	sigaddset(&one, SIGUSR1);
+	sigaddset(&one, SIGKILL);
+	spawn_request_ignore(request, &both);
+	spawn_request_sigdefault(request, &one);
+	expect_in_output(request, "\nSigIgn:\t0000000000000800\n");
+	request = status_request();
+	spawn_request_sigdefault(request, &both);
+	sigdelset(&one, SIGKILL);
+	spawn_request_ignore(request, &one);
+	expect_in_output(request, "\nSigIgn:\t0000000000000200\n");
+}
+
+Test(process, command_sets_signals)
+{
+#define SIGNALS_OF "grep -E 'Sig(Blk|Ign)' /proc/self/status"
+	expect_by_command("trap '' USR1 USR2; \"$SPAWN\" --block-signal=TERM,SIGRTMAX "
+			  "--default-signal=USR1 --ignore-signal 1,hup,PIPE -- " SIGNALS_OF,
+			  0, "SigBlk:\t8000000000004000\nSigIgn:\t0000000000001801\n");
+	expect_complaint("\"$SPAWN\" --block-signal=TERM, -- true", "TERM,INT");
+	expect_complaint("\"$SPAWN\" --ignore-signal=RTMIN+99 -- true", "RTMIN+99");
+	expect_complaint("\"$SPAWN\" --ignore-signal=KILL -- true", "SIGKILL");
+}

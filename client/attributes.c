@@ -122,6 +122,7 @@ void attributes_request(const struct attributes *a, struct spawn_request *reques
 		if (ignored_here(sig) && sigismember(&a->by_default, sig) != 1)
 			sigaddset(&set, sig);
 	spawn_request_ignore(request, &set);
+	spawn_request_session(request, a->session);
 	if (a->has_block) {
 		sigprocmask(SIG_BLOCK, NULL, &set);
 		sigorset(&set, &set, &a->block);

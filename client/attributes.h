@@ -9,7 +9,7 @@
 struct spawn_request;
 
 struct attributes {
-	bool has_block;
+	bool has_block, session;
 	sigset_t block, by_default, ignore;
 };
 

@@ -18,6 +18,7 @@ enum {
 	OPT_BLOCK_SIGNAL,
 	OPT_DEFAULT_SIGNAL,
 	OPT_IGNORE_SIGNAL,
+	OPT_SESSION,
 	OPT_TIMEOUT,
 	OPT_GRACE,
 	OPT_DETACH,
@@ -40,6 +41,7 @@ static const struct option long_options[] = {
 	{"block-signal", required_argument, NULL, OPT_BLOCK_SIGNAL},
 	{"default-signal", required_argument, NULL, OPT_DEFAULT_SIGNAL},
 	{"ignore-signal", required_argument, NULL, OPT_IGNORE_SIGNAL},
+	{"session", no_argument, NULL, OPT_SESSION},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
 	{"grace", required_argument, NULL, OPT_GRACE},
 	{"detach", no_argument, NULL, OPT_DETACH},
@@ -193,6 +195,9 @@ static int take_option(struct options *o, int option, const char *arg)
 		return attributes_default(&o->attributes, arg);
 	case OPT_IGNORE_SIGNAL:
 		return attributes_ignore(&o->attributes, arg);
+	case OPT_SESSION:
+		o->attributes.session = true;
+		return 0;
 	case OPT_TIMEOUT:
 		o->has_deadline = true;
 		if (parse_seconds(arg, &o->deadline_ms) < 0 || o->deadline_ms == 0)

@@ -4,13 +4,30 @@
 #ifndef LIBSPAWN_ATTRIBUTES_H
 #define LIBSPAWN_ATTRIBUTES_H
 
+#include "wire/message.h"
+
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Of signals: bit n-1 is signal n. */
 struct attributes {
 	bool sigmask_given, ignored_given;
 	uint64_t sigmask, ignored, defaulted;
+	uint32_t given; /* bit n: enum setting n */
+	uint64_t value[SETTING_END];
 };
+
+static inline bool attributes_have(const struct attributes *a, enum setting which)
+{
+	return a->given & 1u << which;
+}
+
+/* The room that it takes in a body. */
+size_t attributes_size(const struct attributes *attributes);
+void attributes_encode(const struct attributes *attributes, struct frame *frame);
+/* The words for a leaf's failure at a step of these; false: it is of none. */
+bool attributes_error(const struct attributes *attributes, unsigned step, int code,
+		      struct spawn_error *err);
 
 #endif

@@ -104,6 +104,7 @@ static size_t body_size(const struct spawn_request *r, const char *argv0, const 
 	size += RECORDS_BYTES(1, r->program ? strlen(r->program) : 0);
 	size += RECORDS_BYTES(1, search ? strlen(search) : 0);
 	size += RECORDS_BYTES(4, 8); /* FLAGS, UMASK, SIGMASK, SIGIGNORE */
+	size += attributes_size(&r->attributes);
 	size += RECORDS_BYTES(p->n_targets, 4);
 	for (size_t i = 0; i < r->n_opens; i++)
 		size += RECORDS_BYTES(1, 12 + strlen(r->opens[i].path));
@@ -246,6 +247,7 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	frame_u64(&f, REC_SIGMASK, sigmask);
 	if (ignored)
 		frame_u64(&f, REC_SIGIGNORE, ignored);
+	attributes_encode(&r->attributes, &f);
 	for (size_t i = 0; i < p->n_targets; i++)
 		frame_u32(&f, REC_FD, p->target[i]);
 	encode_opens(&f, r);
@@ -433,6 +435,8 @@ int body_error(const struct body *body, const struct spawn_request *r, struct sp
 	if (r && body->step == STEP_OPEN && body->has_index && body->index < r->n_opens)
 		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step, "cannot open '%s'",
 				   r->opens[body->index].path);
+	if (r && attributes_error(&r->attributes, body->step, code, err))
+		return code;
 	return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step,
 			   "the leaf could not become what was asked for, at %s",
 			   step_name(body->step));

@@ -176,6 +176,20 @@ int spawn_request_sigdefault(struct spawn_request *request, const sigset_t *sign
 /* The signals that are blocked in it. Default: the calling thread's at the start. */
 int spawn_request_sigmask(struct spawn_request *request, const sigset_t *signals);
 
+/*
+ * The process group: 0, it leads a new one, as a child of the server's does in any case; else the
+ * one of this process's session that it joins, which only a child of this process can: another is
+ * refused at the start with -EOPNOTSUPP. One that cannot be joined fails at step "group" (-EPERM).
+ * Default: this process's, of its own children.
+ */
+int spawn_request_process_group(struct spawn_request *request, pid_t group);
+/*
+ * It leads a new session, and process group, without a controlling terminal; opening a terminal
+ * without O_NOCTTY gives it one. Default: false: this process's session, of its own children; of
+ * the server's, one that they do not lead and that has no terminal.
+ */
+int spawn_request_session(struct spawn_request *request, bool on);
+
 enum spawn_nofork {
 	SPAWN_NOFORK_OFF = 0,
 	SPAWN_NOFORK_COPY =

@@ -180,6 +180,7 @@ int body_receive(int socket, struct body *ret, struct body_error *failed)
 	ret->sigignore = message_u64(&ret->message, REC_SIGIGNORE);
 	ret->program_fd = -1;
 	if ((r = check_fds(ret, failed)) < 0 ||
+	    (r = settings_decode(&ret->message, &ret->settings, failed)) < 0 ||
 	    (r = lay_out_string(ret, REC_EXECUTE, &ret->program, failed)) < 0 ||
 	    (r = lay_out_string(ret, REC_SEARCH, &ret->search, failed)) < 0)
 		return r;

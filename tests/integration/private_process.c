@@ -3,6 +3,7 @@
 #include "private_caller.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,7 +61,55 @@ static void asked_signals(void)
 	spawn_client_close(client);
 }
 
+static void expect_refused(struct spawn_client *client, struct spawn_request *request, int code,
+			   const char *step)
+{
+	struct spawn_error err = {0};
+	struct spawn_proc *proc;
+	int r = spawn_process(client, request, &proc, &err);
+
+	CHECK(r == code && strcmp(err.step, step) == 0, "%d at %s: %s", r, err.step, err.message);
+	spawn_request_free(request);
+	CHECK(count_children('Z') == 0, "zombies");
+}
+
+#define READ_STAT "read pid comm state parent group session rest </proc/$$/stat; "
+
+static void asked_group_and_session(void)
+{
+	struct spawn_client *client = own_client();
+	struct spawn_request *request = shell("read x");
+	struct spawn_proc *leader;
+	char expected[64];
+	int in[2];
+
+	CHECK(pipe2(in, O_CLOEXEC) == 0, "pipe");
+	spawn_request_fd(request, in[0], 0);
+	spawn_request_process_group(request, 0);
+	leader = start(client, request);
+	CHECK(getpgid(spawn_proc_pid(leader)) == spawn_proc_pid(leader), "no new group");
+	request = shell(READ_STAT "echo $group $session.");
+	spawn_request_process_group(request, spawn_proc_pid(leader));
+	snprintf(expected, sizeof(expected), "%d %d.", (int)spawn_proc_pid(leader), (int)getsid(0));
+	expect_in_output(client, request, expected);
+	request = shell(READ_STAT "echo $group $session.");
+	snprintf(expected, sizeof(expected), "%d %d.", (int)getpgrp(), (int)getsid(0));
+	expect_in_output(client, request, expected);
+	request = shell(READ_STAT "echo $((group - $$)) $((session - $$)).");
+	spawn_request_session(request, true);
+	expect_in_output(client, request, "0 0.");
+	close(in[1]);
+	wait_status(spawn_proc_pid(leader));
+	request = shell("exit 0");
+	spawn_request_process_group(request, spawn_proc_pid(leader)); /* over, and its pid free */
+	expect_refused(client, request, -EPERM, "group");
+	spawn_proc_free(leader);
+	close(in[0]);
+	spawn_client_close(client);
+}
+
 const struct scenario process_scenarios[] = {
 	{"asked_signals", asked_signals},
+	{"asked_group_and_session", asked_group_and_session},
 	{NULL, NULL},
 };

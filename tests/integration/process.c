@@ -30,6 +30,15 @@ static void stop(void)
 
 TestSuite(process, .init = start, .fini = stop, .timeout = 60);
 
+static struct spawn_request *shell_request(const char *script)
+{
+	struct spawn_request *request = spawn_request_new(NULL);
+
+	spawn_request_program(request, "/bin/sh");
+	spawn_request_args(request, 2, (const char *const[]){"-c", script});
+	return request;
+}
+
 /* A program that prints its own /proc/self/status. */
 static struct spawn_request *status_request(void)
 {
@@ -134,4 +143,52 @@ Test(process, command_sets_signals)
 	expect_complaint("\"$SPAWN\" --block-signal=TERM, -- true", "TERM,INT");
 	expect_complaint("\"$SPAWN\" --ignore-signal=RTMIN+99 -- true", "RTMIN+99");
 	expect_complaint("\"$SPAWN\" --ignore-signal=KILL -- true", "SIGKILL");
+}
+
+/* ---- session and process group ---- */
+
+/* Of a shell: its process group, and its session. */
+#define READ_STAT "read pid comm state parent group session rest </proc/$$/stat; "
+
+Test(process, session_is_led_where_asked_and_else_is_the_hosts)
+{
+	struct spawn_request *program = shell_request(READ_STAT "echo $((group - $$)) "
+								"$((session - $$))"),
+			     *leaf = probe_request("session", NULL);
+	int sid, pgrp, pid;
+	char *output;
+
+	spawn_request_session(program, true);
+	expect_output(program, "0 0\n");
+	spawn_request_session(leaf, true);
+	output = probe_output(client, leaf);
+	cr_assert_eq(sscanf(output, "sid %d pgrp %d pid %d", &sid, &pgrp, &pid), 3);
+	cr_expect(sid == pid && pgrp == pid, "%s", output);
+	free(output);
+	program = shell_request(READ_STAT "test $session != $$ && echo $((group - $$))");
+	spawn_request_session(program, true);
+	spawn_request_session(program, false);
+	spawn_request_process_group(program, 0);
+	expect_output(program, "0\n");
+	expect_by_command("\"$SPAWN\" --session -- sh -c '" READ_STAT
+			  "test $session = $$ && echo leads'",
+			  0, "leads\n");
+}
+
+Test(process, group_of_the_callers_cannot_be_joined_by_the_servers_child)
+{
+	struct spawn_request *request = shell_request("exit 0");
+	struct spawn_error err = {0};
+
+	spawn_request_process_group(request, getpgrp());
+	cr_expect_eq(probe_refused(client, request, &err), -EOPNOTSUPP);
+	cr_expect_str_eq(err.step, "owner");
+	cr_expect(strstr(err.message, "SPAWN_OWNER_CALLER"), "%s", err.message);
+	request = shell_request("exit 0");
+	spawn_request_process_group(request, -1);
+	cr_expect_eq(probe_refused(client, request, &err), -EINVAL);
+	request = shell_request("exit 0");
+	spawn_request_process_group(request, 5);
+	spawn_request_session(request, true);
+	cr_expect_eq(probe_refused(client, request, &err), -EINVAL);
 }

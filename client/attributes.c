@@ -2,6 +2,7 @@
 #include "attributes.h"
 
 #include "libspawn.h"
+#include "number.h"
 #include "options.h"
 
 #include <errno.h>
@@ -12,30 +13,18 @@
 
 #define SIGNAL_NAME_MAX 16
 
-/* A number in decimal, without sign, up to max. */
-static int parse_number(const char *s, long max, long *ret)
+/* What follows "RTMIN+" or "RTMAX-". */
+static int real_time_offset(const char *s, uint64_t *ret)
 {
-	long value = 0;
-
-	if (!*s)
-		return -EINVAL;
-	for (; *s; s++) {
-		if (*s < '0' || *s > '9')
-			return -EINVAL;
-		value = value * 10 + (*s - '0');
-		if (value > max)
-			return -ERANGE;
-	}
-	*ret = value;
-	return 0;
+	return number_parse(s, strlen(s), (uint64_t)(SIGRTMAX - SIGRTMIN), ret);
 }
 
 /* "TERM", "SIGTERM", "15", "RTMIN+2"; a negative errno. */
 static int signal_number(const char *name)
 {
-	long number;
+	uint64_t number;
 
-	if (parse_number(name, SIGRTMAX, &number) == 0)
+	if (number_parse(name, strlen(name), (uint64_t)SIGRTMAX, &number) == 0)
 		return number > 0 ? (int)number : -EINVAL;
 	if (strncasecmp(name, "SIG", 3) == 0)
 		name += 3;
@@ -45,14 +34,14 @@ static int signal_number(const char *name)
 		if (known && strcasecmp(known, name) == 0)
 			return sig;
 	}
-	if (strncasecmp(name, "RTMIN", 5) == 0 &&
-	    (!name[5] ||
-	     (name[5] == '+' && parse_number(name + 6, SIGRTMAX - SIGRTMIN, &number) == 0)))
-		return SIGRTMIN + (name[5] ? (int)number : 0);
-	if (strncasecmp(name, "RTMAX", 5) == 0 &&
-	    (!name[5] ||
-	     (name[5] == '-' && parse_number(name + 6, SIGRTMAX - SIGRTMIN, &number) == 0)))
-		return SIGRTMAX - (name[5] ? (int)number : 0);
+	if (strcasecmp(name, "RTMIN") == 0)
+		return SIGRTMIN;
+	if (strcasecmp(name, "RTMAX") == 0)
+		return SIGRTMAX;
+	if (strncasecmp(name, "RTMIN+", 6) == 0 && real_time_offset(name + 6, &number) == 0)
+		return SIGRTMIN + (int)number;
+	if (strncasecmp(name, "RTMAX-", 6) == 0 && real_time_offset(name + 6, &number) == 0)
+		return SIGRTMAX - (int)number;
 	return -EINVAL;
 }
 

@@ -51,6 +51,7 @@ static void request_fill(struct spawn_request *request, const struct options *o,
 			spawn_request_unsetenv(request, o->env[i].name);
 	}
 	attributes_request(&o->attributes, request);
+	limits_request(&o->limits, request);
 	if (o->has_umask)
 		spawn_request_umask(request, o->umask);
 	if (o->has_nofork)

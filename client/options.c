@@ -19,6 +19,11 @@ enum {
 	OPT_DEFAULT_SIGNAL,
 	OPT_IGNORE_SIGNAL,
 	OPT_SESSION,
+	OPT_LIMIT,
+	OPT_NICE,
+	OPT_CPUS,
+	OPT_OOM_SCORE_ADJ,
+	OPT_TIMER_SLACK,
 	OPT_TIMEOUT,
 	OPT_GRACE,
 	OPT_DETACH,
@@ -42,6 +47,11 @@ static const struct option long_options[] = {
 	{"default-signal", required_argument, NULL, OPT_DEFAULT_SIGNAL},
 	{"ignore-signal", required_argument, NULL, OPT_IGNORE_SIGNAL},
 	{"session", no_argument, NULL, OPT_SESSION},
+	{"limit", required_argument, NULL, OPT_LIMIT},
+	{"nice", required_argument, NULL, OPT_NICE},
+	{"cpus", required_argument, NULL, OPT_CPUS},
+	{"oom-score-adj", required_argument, NULL, OPT_OOM_SCORE_ADJ},
+	{"timer-slack", required_argument, NULL, OPT_TIMER_SLACK},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
 	{"grace", required_argument, NULL, OPT_GRACE},
 	{"detach", no_argument, NULL, OPT_DETACH},
@@ -160,6 +170,33 @@ static int bad_seconds(const char *option, const char *arg)
 			   arg);
 }
 
+/* What the process itself has. */
+static int take_attribute(struct options *o, int option, const char *arg)
+{
+	switch (option) {
+	case OPT_BLOCK_SIGNAL:
+		return attributes_block(&o->attributes, arg);
+	case OPT_DEFAULT_SIGNAL:
+		return attributes_default(&o->attributes, arg);
+	case OPT_IGNORE_SIGNAL:
+		return attributes_ignore(&o->attributes, arg);
+	case OPT_LIMIT:
+		return limits_add(&o->limits, arg);
+	case OPT_NICE:
+		return limits_nice(&o->limits, arg);
+	case OPT_CPUS:
+		return limits_cpus(&o->limits, arg);
+	case OPT_OOM_SCORE_ADJ:
+		return limits_oom_score_adj(&o->limits, arg);
+	case OPT_TIMER_SLACK:
+		return limits_timer_slack(&o->limits, arg);
+	case OPT_SESSION:
+	default:
+		o->attributes.session = true;
+		return 0;
+	}
+}
+
 static int take_option(struct options *o, int option, const char *arg)
 {
 	switch (option) {
@@ -189,15 +226,6 @@ static int take_option(struct options *o, int option, const char *arg)
 		return parse_nofork(arg ? arg : "copy", &o->nofork) == 0
 			       ? 0
 			       : usage_error("--nofork is off, copy or process, not '%s'", arg);
-	case OPT_BLOCK_SIGNAL:
-		return attributes_block(&o->attributes, arg);
-	case OPT_DEFAULT_SIGNAL:
-		return attributes_default(&o->attributes, arg);
-	case OPT_IGNORE_SIGNAL:
-		return attributes_ignore(&o->attributes, arg);
-	case OPT_SESSION:
-		o->attributes.session = true;
-		return 0;
 	case OPT_TIMEOUT:
 		o->has_deadline = true;
 		if (parse_seconds(arg, &o->deadline_ms) < 0 || o->deadline_ms == 0)
@@ -255,7 +283,9 @@ static int take_options(struct options *o, int argc, char **argv, const char **r
 			return bad_option(option, argv);
 		if (strchr("CEiu", option) || (option >= OPT_UMASK && option <= OPT_TIMING))
 			*ret_launch_only = argv[optind - 1];
-		r = take_option(o, option, optarg);
+		r = option >= OPT_BLOCK_SIGNAL && option <= OPT_TIMER_SLACK
+			    ? take_attribute(o, option, optarg)
+			    : take_option(o, option, optarg);
 		if (r < 0 || o->command == COMMAND_HELP || o->command == COMMAND_VERSION)
 			return r;
 	}
@@ -331,5 +361,6 @@ void options_done(struct options *o)
 	for (size_t i = 0; i < o->n_env; i++)
 		free(o->env[i].name);
 	free(o->env);
+	limits_done(&o->limits);
 	*o = (struct options){0};
 }

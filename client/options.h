@@ -4,6 +4,7 @@
 #define CLIENT_OPTIONS_H
 
 #include "attributes.h"
+#include "resources.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,6 +45,7 @@ struct options {
 	int nofork; /* enum spawn_nofork */
 	uint64_t deadline_ms, grace_ms;
 	struct attributes attributes;
+	struct limits limits;
 	bool detach, timing, json;
 	char **args; /* without a template the program and its own; census: that word and its own */
 	size_t n_args;

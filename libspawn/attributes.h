@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
+
+#define CPUS_MAX 8192 /* as CPUS of messages.def */
 
 /* Of signals: bit n-1 is signal n. */
 struct attributes {
@@ -16,6 +19,10 @@ struct attributes {
 	uint64_t sigmask, ignored, defaulted;
 	uint32_t given; /* bit n: enum setting n */
 	uint64_t value[SETTING_END];
+	uint32_t limits_given; /* bit n: resource n */
+	struct rlimit limits[RLIM_NLIMITS];
+	uint8_t cpus[CPUS_MAX / 8];
+	size_t cpus_len; /* in bytes; 0: not given */
 };
 
 static inline bool attributes_have(const struct attributes *a, enum setting which)
@@ -27,7 +34,7 @@ static inline bool attributes_have(const struct attributes *a, enum setting whic
 size_t attributes_size(const struct attributes *attributes);
 void attributes_encode(const struct attributes *attributes, struct frame *frame);
 /* The words for a leaf's failure at a step of these; false: it is of none. */
-bool attributes_error(const struct attributes *attributes, unsigned step, int code,
+bool attributes_error(const struct attributes *attributes, unsigned step, int code, uint32_t index,
 		      struct spawn_error *err);
 
 #endif

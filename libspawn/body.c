@@ -147,12 +147,14 @@ static void encode_opens(struct frame *f, const struct spawn_request *r)
 	}
 }
 
-static int encode_limits(struct frame *f)
+static int encode_limits(struct frame *f, uint32_t asked_for)
 {
 	for (int resource = 0; resource < RLIM_NLIMITS; resource++) {
 		struct rlimit limit;
 		uint8_t *p;
 
+		if (asked_for & 1u << resource)
+			continue;
 		if (getrlimit((__rlimit_resource_t)resource, &limit) < 0)
 			return -errno;
 		p = frame_space(f, REC_RLIMIT, 20);
@@ -251,7 +253,7 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	for (size_t i = 0; i < p->n_targets; i++)
 		frame_u32(&f, REC_FD, p->target[i]);
 	encode_opens(&f, r);
-	rc = encode_limits(&f);
+	rc = encode_limits(&f, r->attributes.limits_given);
 	if (rc < 0)
 		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_RLIMIT, "read the limits");
 	rc = frame_finish(&f);
@@ -435,7 +437,8 @@ int body_error(const struct body *body, const struct spawn_request *r, struct sp
 	if (r && body->step == STEP_OPEN && body->has_index && body->index < r->n_opens)
 		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step, "cannot open '%s'",
 				   r->opens[body->index].path);
-	if (r && attributes_error(&r->attributes, body->step, code, err))
+	if (r && attributes_error(&r->attributes, body->step, code,
+				  body->has_index ? body->index : UINT32_MAX, err))
 		return code;
 	return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step,
 			   "the leaf could not become what was asked for, at %s",

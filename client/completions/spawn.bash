@@ -24,7 +24,8 @@ _spawn() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i word template=
 	local options='-t --template -C --chdir -E --setenv -u --unset -i --ignore-environment
 		--argv0 --umask --nofork --nofork=off --nofork=copy --nofork=process
-		--block-signal --default-signal --ignore-signal --session --timeout --grace --detach --timing --json -s --socket --help --version'
+		--block-signal --default-signal --ignore-signal --session --limit --nice --cpus
+		--oom-score-adj --timer-slack --timeout --grace --detach --timing --json -s --socket --help --version'
 
 	COMPREPLY=()
 	# after the options a program and its arguments, or with a template the leaf's arguments
@@ -42,6 +43,7 @@ _spawn() {
 			;;
 		-C | --chdir | -E | --setenv | -u | --unset | -s | --socket | \
 			--argv0 | --umask | --block-signal | --default-signal | --ignore-signal | \
+			--limit | --nice | --cpus | --oom-score-adj | --timer-slack | \
 			--timeout | --grace) ((i++)) ;;
 		-* | =) ;;
 		*)
@@ -63,7 +65,13 @@ _spawn() {
 	--block-signal | --default-signal | --ignore-signal)
 		mapfile -t COMPREPLY < <(compgen -A signal -- "$cur")
 		;;
-	--argv0 | --umask | --timeout | --grace) ;;
+	--limit)
+		mapfile -t COMPREPLY < <(compgen -S = -W 'as core cpu data fsize locks memlock
+			msgqueue nice nofile nproc rss rtprio rttime sigpending stack' -- "$cur")
+		compopt -o nospace
+		;;
+	--argv0 | --umask | --nice | --cpus | --oom-score-adj | --timer-slack | --timeout | \
+		--grace) ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "$options status ping census" -- "$cur")
 		[ "${cur:0:1}" = - ] || compopt -o default

@@ -190,6 +190,28 @@ int spawn_request_process_group(struct spawn_request *request, pid_t group);
  */
 int spawn_request_session(struct spawn_request *request, bool on);
 
+/*
+ * A limit of setrlimit(2): `resource` is an RLIMIT_ of <sys/resource.h>, the values are in its
+ * units; UINT64_MAX is no limit. Set as it is or the start fails at step "rlimit": -EPERM, the hard
+ * limit is above that which the child has. Default: the caller's, of a child of the server's cut to
+ * the hard limit that this has.
+ */
+int spawn_request_rlimit(struct spawn_request *request, int resource, uint64_t soft, uint64_t hard);
+/*
+ * The nice value, -20 (served first) to 19. Downwards as far as the child may (RLIMIT_NICE,
+ * CAP_SYS_NICE), else it fails at step "nice" (-EACCES). Default, of this and the next three: this
+ * process's, of its own children; of the server's, the server's.
+ */
+int spawn_request_nice(struct spawn_request *request, int value);
+/* The processors that it may run on, n of them, by number, all and no other; one that is not there,
+ * or not allowed, fails at step "affinity" (-EINVAL). */
+int spawn_request_cpus(struct spawn_request *request, size_t n, const unsigned *cpus);
+/* The kernel's readiness to end it when memory is short, up to 1000. Down as far as the kernel lets
+ * a child of this process; a child of the server's only up. Step "oom_score_adj" (-EACCES). */
+int spawn_request_oom_score_adj(struct spawn_request *request, int value);
+/* How late its timers may be, in ns, at least 1 (PR_SET_TIMERSLACK). */
+int spawn_request_timer_slack(struct spawn_request *request, uint64_t ns);
+
 enum spawn_nofork {
 	SPAWN_NOFORK_OFF = 0,
 	SPAWN_NOFORK_COPY =

@@ -22,6 +22,7 @@ struct body {
 	char *program;		     /* to become: a path, or a name to search for; NULL: none */
 	char *search;		     /* where to search, as PATH has it; NULL: nowhere */
 	struct settings settings;
+	bool of_server; /* a child of the server's: set before it is applied */
 	int program_fd; /* the program itself, of b->fds; -1: none */
 	int kept_fd;	/* the leaf's own, kept for it: set before body_apply(); -1: none */
 	char name[16];	/* for ps: the end of argv[0] */

@@ -334,6 +334,7 @@ _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 	await_launch();
 	read_launch(&self, &launch);
 	body.kept_fd = LEAF_SLOTS_FD;
+	body.of_server = true;
 	note_launch(&self, &launch);
 	check_caller(&self);
 
@@ -343,7 +344,7 @@ _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 		die(&self, failed.step, failed.code, failed.index);
 	/* Its own group in its host's session, where there is no terminal and it cannot come by
 	 * one: unless a session of its own was asked for. */
-	if (settings_enter_group(&body.settings, true, &failed) < 0)
+	if (settings_enter_group(&body.settings, body.of_server, &failed) < 0)
 		die(&self, failed.step, failed.code, failed.index);
 	if (!fits_lane(&body))
 		die(&self, STEP_EXEC, -EINVAL, -1);

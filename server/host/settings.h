@@ -22,4 +22,7 @@ int settings_decode(const struct message *m, struct settings *ret, struct body_e
 /* of_server: it is a child of the server's, which leads a process group whoever asks. */
 int settings_enter_group(const struct settings *s, bool of_server, struct body_error *failed);
 
+/* How it is scheduled and weighed: while it has the descriptors, and the limits, for it. */
+int settings_schedule(const struct settings *s, bool of_server, struct body_error *failed);
+
 #endif

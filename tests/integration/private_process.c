@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct spawn_request *status_request(void)
@@ -108,8 +110,47 @@ static void asked_group_and_session(void)
 	spawn_client_close(client);
 }
 
+static void asked_limits_and_scheduling(void)
+{
+	struct spawn_client *client = own_client();
+	struct spawn_request *request = shell(
+		"ulimit -Sn; ulimit -Hn; nice; cat /proc/$$/oom_score_adj /proc/$$/timerslack_ns");
+	const unsigned none[] = {8191};
+	unsigned cpu = 0;
+	char line[64];
+	cpu_set_t set;
+	int fd;
+
+	sched_getaffinity(0, sizeof(set), &set);
+	while (!CPU_ISSET(cpu, &set))
+		cpu++;
+	spawn_request_rlimit(request, RLIMIT_NOFILE, 77, 99);
+	spawn_request_nice(request, 9);
+	spawn_request_oom_score_adj(request, 777);
+	spawn_request_timer_slack(request, 4321);
+	expect_in_output(client, request, "77\n99\n9\n777\n4321\n");
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	CHECK(fd >= 0 && write(fd, "300", 3) == 3, "oom_score_adj");
+	close(fd);
+	request = shell("cat /proc/$$/oom_score_adj");
+	spawn_request_oom_score_adj(request, 200); /* as this process could itself */
+	expect_in_output(client, request, "200\n");
+	request = status_request();
+	spawn_request_cpus(request, 1, &cpu);
+	snprintf(line, sizeof(line), "\nCpus_allowed:\t%x\n", 1u << cpu);
+	expect_in_output(client, request, line);
+	request = shell("exit 0");
+	spawn_request_cpus(request, 1, none);
+	expect_refused(client, request, -EINVAL, "affinity");
+	request = shell("exit 0");
+	spawn_request_rlimit(request, RLIMIT_NOFILE, UINT64_MAX, UINT64_MAX);
+	expect_refused(client, request, -EPERM, "rlimit");
+	spawn_client_close(client);
+}
+
 const struct scenario process_scenarios[] = {
 	{"asked_signals", asked_signals},
 	{"asked_group_and_session", asked_group_and_session},
+	{"asked_limits_and_scheduling", asked_limits_and_scheduling},
 	{NULL, NULL},
 };

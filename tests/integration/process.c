@@ -7,10 +7,13 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct server server;
@@ -18,6 +21,11 @@ static struct spawn_client *client;
 
 static void start(void)
 {
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	/* The kernel would let a process go back from here. */
+	cr_assert(fd >= 0 && write(fd, "100", 3) == 3);
+	close(fd);
 	server_start(&server, CONFIG(PROBE "," EXEC("exec", PRESTART)));
 	client = server_client(&server);
 }
@@ -55,6 +63,18 @@ static void expect_output(struct spawn_request *request, const char *expected)
 
 	cr_expect_str_eq(output, expected, "\"%s\", not \"%s\"", output, expected);
 	free(output);
+}
+
+/* Consumes the request. */
+static void expect_refused(struct spawn_request *request, int code, const char *step,
+			   const char *words)
+{
+	struct spawn_error err = {0};
+	int r = probe_refused(client, request, &err);
+
+	cr_expect_eq(r, code, "%d, not %d: %s", r, code, err.message);
+	cr_expect_str_eq(err.step, step);
+	cr_expect(strstr(err.message, words), "no \"%s\" in: %s", words, err.message);
 }
 
 static void expect_in_output(struct spawn_request *request, const char *line)
@@ -191,4 +211,116 @@ Test(process, group_of_the_callers_cannot_be_joined_by_the_servers_child)
 	spawn_request_process_group(request, 5);
 	spawn_request_session(request, true);
 	cr_expect_eq(probe_refused(client, request, &err), -EINVAL);
+}
+
+/* ---- limits and scheduling ---- */
+
+#define TELL_LIMITS "ulimit -Sn; ulimit -Hn; ulimit -Sc; "
+#define TELL_SCHEDULING                                                                     \
+	"nice; cat /proc/$$/oom_score_adj; cat /proc/$$/timerslack_ns; grep Cpus_allowed: " \
+	"/proc/$$/status"
+
+/* A processor that this process may run on. */
+static unsigned a_cpu(void)
+{
+	cpu_set_t set;
+	unsigned cpu = 0;
+
+	cr_assert_eq(sched_getaffinity(0, sizeof(set), &set), 0);
+	while (!CPU_ISSET(cpu, &set))
+		cpu++;
+	return cpu;
+}
+
+Test(process, limits_are_as_asked_or_the_start_fails)
+{
+	struct spawn_request *program = shell_request(TELL_LIMITS), *leaf;
+	char resource[16];
+
+	snprintf(resource, sizeof(resource), "%d", RLIMIT_NOFILE);
+	leaf = probe_request("rlimit", resource, NULL);
+	setrlimit(RLIMIT_CORE, &(struct rlimit){4096, 8192});
+	spawn_request_rlimit(program, RLIMIT_NOFILE, 77, 99);
+	spawn_request_rlimit(leaf, RLIMIT_NOFILE, 77, 99);
+	expect_output(program, "77\n99\n8\n"); /* of 512 bytes */
+	expect_output(leaf, "77 99\n");
+	program = shell_request("exit 0");
+	spawn_request_rlimit(program, RLIMIT_NOFILE, UINT64_MAX, UINT64_MAX); /* fs.nr_open */
+	expect_refused(program, -EPERM, "rlimit", "RLIMIT_NOFILE");
+	program = shell_request("exit 0");
+	spawn_request_rlimit(program, RLIMIT_NOFILE, 9, 8);
+	expect_refused(program, -EINVAL, "request", "RLIMIT_NOFILE");
+	program = shell_request("exit 0");
+	spawn_request_rlimit(program, RLIM_NLIMITS, 1, 1);
+	expect_refused(program, -EINVAL, "request", "16");
+}
+
+/* What has no room for the leaf's own work is set last. */
+Test(process, limits_that_leave_no_room_are_set_all_the_same)
+{
+	struct spawn_request *request = probe_request("tell", "runs", NULL);
+
+	spawn_request_rlimit(request, RLIMIT_NOFILE, 0, 0);
+	spawn_request_rlimit(request, RLIMIT_FSIZE, 0, 0);
+	spawn_request_rlimit(request, RLIMIT_NPROC, 0, 0);
+	spawn_request_oom_score_adj(request, 500);
+	expect_output(request, "runs\n");
+}
+
+static void ask_scheduling(struct spawn_request *request, unsigned cpu)
+{
+	spawn_request_nice(request, 7);
+	spawn_request_oom_score_adj(request, 321);
+	spawn_request_timer_slack(request, 123456);
+	spawn_request_cpus(request, 1, &cpu);
+}
+
+Test(process, scheduling_is_as_asked)
+{
+	struct spawn_request *request = shell_request(TELL_SCHEDULING);
+	unsigned cpu = a_cpu();
+	char expected[128], script[512];
+
+	snprintf(expected, sizeof(expected), "7\n321\n123456\nCpus_allowed:\t%x\n", 1u << cpu);
+	ask_scheduling(request, cpu);
+	expect_output(request, expected);
+	request = probe_request("scheduling", NULL);
+	ask_scheduling(request, cpu);
+	snprintf(script, sizeof(script), "nice 7 oom 321 slack 123456 cpus %u first %u\n", 1, cpu);
+	expect_output(request, script);
+	snprintf(script, sizeof(script),
+		 "\"$SPAWN\" --nice 7 --oom-score-adj=321 --timer-slack 123456 --cpus %u "
+		 "--limit nofile=50:60 -- sh -c '" TELL_SCHEDULING "; ulimit -Hn'",
+		 cpu);
+	strcat(expected, "60\n");
+	expect_by_command(script, 0, expected);
+	expect_complaint("\"$SPAWN\" --limit nofile=1:x -- true", "nofile=1:x");
+	expect_complaint("\"$SPAWN\" --limit file=1 -- true", "file=1");
+	expect_complaint("\"$SPAWN\" --limit nofile=2:1 -- true", "RLIMIT_NOFILE");
+	expect_complaint("\"$SPAWN\" --nice 20 -- true", "20");
+	expect_complaint("\"$SPAWN\" --cpus 1-0 -- true", "1-0");
+}
+
+Test(process, scheduling_that_cannot_be_fails_with_its_step)
+{
+	struct spawn_request *request = shell_request("exit 0");
+	const unsigned cpus[] = {a_cpu(), 8191};
+
+	spawn_request_cpus(request, 2, cpus);
+	expect_refused(request, -EINVAL, "affinity", "processors");
+	request = shell_request("exit 0");
+	spawn_request_oom_score_adj(request, 50);
+	expect_refused(request, -EACCES, "oom_score_adj", "50");
+	request = probe_request("exit", "0", NULL);
+	spawn_request_oom_score_adj(request, 50);
+	expect_refused(request, -EACCES, "oom_score_adj", "50");
+	request = shell_request("exit 0");
+	spawn_request_cpus(request, 0, NULL);
+	expect_refused(request, -EINVAL, "request", "processor");
+	request = shell_request("exit 0");
+	spawn_request_nice(request, 20);
+	expect_refused(request, -EINVAL, "request", "20");
+	request = shell_request("exit 0");
+	spawn_request_timer_slack(request, 0);
+	expect_refused(request, -EINVAL, "request", "1 ns");
 }

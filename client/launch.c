@@ -27,22 +27,6 @@ static const char *template_of(const struct options *o)
 	return o->template_name ? o->template_name : "exec";
 }
 
-/* As a child of this process would: nohup(1) works through it. */
-static void request_ignore(struct spawn_request *request)
-{
-	sigset_t ignored;
-
-	sigemptyset(&ignored);
-	for (int sig = 1; sig <= SIGRTMAX; sig++) {
-		struct sigaction now;
-
-		if (sigaction(sig, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
-		    now.sa_handler == SIG_IGN)
-			sigaddset(&ignored, sig);
-	}
-	spawn_request_ignore(request, &ignored);
-}
-
 /* program: the first of the arguments is one. Errors are latched in the request and told at the
  * start. */
 static void request_fill(struct spawn_request *request, const struct options *o, bool program)
@@ -66,7 +50,8 @@ static void request_fill(struct spawn_request *request, const struct options *o,
 		else
 			spawn_request_unsetenv(request, o->env[i].name);
 	}
-	request_ignore(request);
+	attributes_request(&o->attributes, request);
+	limits_request(&o->limits, request);
 	if (o->has_umask)
 		spawn_request_umask(request, o->umask);
 	if (o->has_nofork)

@@ -15,6 +15,15 @@
 enum {
 	OPT_UMASK = 256,
 	OPT_NOFORK,
+	OPT_BLOCK_SIGNAL,
+	OPT_DEFAULT_SIGNAL,
+	OPT_IGNORE_SIGNAL,
+	OPT_SESSION,
+	OPT_LIMIT,
+	OPT_NICE,
+	OPT_CPUS,
+	OPT_OOM_SCORE_ADJ,
+	OPT_TIMER_SLACK,
 	OPT_TIMEOUT,
 	OPT_GRACE,
 	OPT_DETACH,
@@ -34,6 +43,15 @@ static const struct option long_options[] = {
 	{"socket", required_argument, NULL, 's'},
 	{"umask", required_argument, NULL, OPT_UMASK},
 	{"nofork", optional_argument, NULL, OPT_NOFORK},
+	{"block-signal", required_argument, NULL, OPT_BLOCK_SIGNAL},
+	{"default-signal", required_argument, NULL, OPT_DEFAULT_SIGNAL},
+	{"ignore-signal", required_argument, NULL, OPT_IGNORE_SIGNAL},
+	{"session", no_argument, NULL, OPT_SESSION},
+	{"limit", required_argument, NULL, OPT_LIMIT},
+	{"nice", required_argument, NULL, OPT_NICE},
+	{"cpus", required_argument, NULL, OPT_CPUS},
+	{"oom-score-adj", required_argument, NULL, OPT_OOM_SCORE_ADJ},
+	{"timer-slack", required_argument, NULL, OPT_TIMER_SLACK},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
 	{"grace", required_argument, NULL, OPT_GRACE},
 	{"detach", no_argument, NULL, OPT_DETACH},
@@ -45,7 +63,7 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-__attribute__((format(printf, 1, 2))) static int usage_error(const char *format, ...)
+int usage_error(const char *format, ...)
 {
 	va_list args;
 
@@ -152,6 +170,33 @@ static int bad_seconds(const char *option, const char *arg)
 			   arg);
 }
 
+/* What the process itself has. */
+static int take_attribute(struct options *o, int option, const char *arg)
+{
+	switch (option) {
+	case OPT_BLOCK_SIGNAL:
+		return attributes_block(&o->attributes, arg);
+	case OPT_DEFAULT_SIGNAL:
+		return attributes_default(&o->attributes, arg);
+	case OPT_IGNORE_SIGNAL:
+		return attributes_ignore(&o->attributes, arg);
+	case OPT_LIMIT:
+		return limits_add(&o->limits, arg);
+	case OPT_NICE:
+		return limits_nice(&o->limits, arg);
+	case OPT_CPUS:
+		return limits_cpus(&o->limits, arg);
+	case OPT_OOM_SCORE_ADJ:
+		return limits_oom_score_adj(&o->limits, arg);
+	case OPT_TIMER_SLACK:
+		return limits_timer_slack(&o->limits, arg);
+	case OPT_SESSION:
+	default:
+		o->attributes.session = true;
+		return 0;
+	}
+}
+
 static int take_option(struct options *o, int option, const char *arg)
 {
 	switch (option) {
@@ -238,7 +283,9 @@ static int take_options(struct options *o, int argc, char **argv, const char **r
 			return bad_option(option, argv);
 		if (strchr("CEiu", option) || (option >= OPT_UMASK && option <= OPT_TIMING))
 			*ret_launch_only = argv[optind - 1];
-		r = take_option(o, option, optarg);
+		r = option >= OPT_BLOCK_SIGNAL && option <= OPT_TIMER_SLACK
+			    ? take_attribute(o, option, optarg)
+			    : take_option(o, option, optarg);
 		if (r < 0 || o->command == COMMAND_HELP || o->command == COMMAND_VERSION)
 			return r;
 	}
@@ -288,6 +335,7 @@ int options_parse(struct options *o, int argc, char **argv)
 	int r;
 
 	*o = (struct options){.command = COMMAND_SPAWN, .grace_ms = UINT64_MAX};
+	attributes_init(&o->attributes);
 	opterr = 0;
 	r = take_options(o, argc, argv, &launch_only, &dashes);
 	if (r < 0 || o->command == COMMAND_HELP || o->command == COMMAND_VERSION)
@@ -313,5 +361,6 @@ void options_done(struct options *o)
 	for (size_t i = 0; i < o->n_env; i++)
 		free(o->env[i].name);
 	free(o->env);
+	limits_done(&o->limits);
 	*o = (struct options){0};
 }

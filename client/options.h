@@ -3,6 +3,9 @@
 #ifndef CLIENT_OPTIONS_H
 #define CLIENT_OPTIONS_H
 
+#include "attributes.h"
+#include "resources.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +44,8 @@ struct options {
 	mode_t umask;
 	int nofork; /* enum spawn_nofork */
 	uint64_t deadline_ms, grace_ms;
+	struct attributes attributes;
+	struct limits limits;
 	bool detach, timing, json;
 	char **args; /* without a template the program and its own; census: that word and its own */
 	size_t n_args;
@@ -49,5 +54,8 @@ struct options {
 /* 0, or a negative errno after one line on stderr. options_done() is due either way. */
 int options_parse(struct options *o, int argc, char **argv);
 void options_done(struct options *o);
+
+/* One line on stderr about an option; -EINVAL. */
+int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -108,6 +108,7 @@ static size_t body_size(const struct spawn_request *r, const char *argv0, const 
 	size += RECORDS_BYTES(1, r->program ? strlen(r->program) : 0);
 	size += RECORDS_BYTES(1, search ? strlen(search) : 0);
 	size += RECORDS_BYTES(4, 8); /* FLAGS, UMASK, SIGMASK, SIGIGNORE */
+	size += attributes_size(&r->attributes);
 	size += RECORDS_BYTES(p->n_targets, 4);
 	for (size_t i = 0; i < r->n_opens; i++)
 		size += RECORDS_BYTES(1, 12 + strlen(r->opens[i].path));
@@ -150,12 +151,14 @@ static void encode_opens(struct frame *f, const struct spawn_request *r)
 	}
 }
 
-static int encode_limits(struct frame *f)
+static int encode_limits(struct frame *f, uint32_t asked_for)
 {
 	for (int resource = 0; resource < RLIM_NLIMITS; resource++) {
 		struct rlimit limit;
 		uint8_t *p;
 
+		if (asked_for & 1u << resource)
+			continue;
 		if (getrlimit((__rlimit_resource_t)resource, &limit) < 0)
 			return -errno;
 		p = frame_space(f, REC_RLIMIT, 20);
@@ -174,7 +177,7 @@ static int look_at_caller(const struct spawn_request *r, const struct passing *p
 {
 	int rc = 0;
 
-	*ret_ignored = r->ignored;
+	*ret_ignored = r->attributes.ignored;
 	if (p->as || r->umask_given)
 		*ret_sigmask = caller_sigmask();
 	if (p->as) {
@@ -184,11 +187,14 @@ static int look_at_caller(const struct spawn_request *r, const struct passing *p
 			if (!r->umask_given)
 				rc = caller_masks(ret_umask, ret_sigmask);
 		}
-		if (r->ignored_given)
-			*ret_ignored = r->ignored;
+		if (r->attributes.ignored_given)
+			*ret_ignored = r->attributes.ignored;
+		*ret_ignored &= ~r->attributes.defaulted;
 	} else if (!r->umask_given) {
 		rc = caller_masks(ret_umask, ret_sigmask);
 	}
+	if (r->attributes.sigmask_given)
+		*ret_sigmask = r->attributes.sigmask;
 	if (r->umask_given)
 		*ret_umask = r->umask;
 	else if (rc < 0)
@@ -247,10 +253,11 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	frame_u64(&f, REC_SIGMASK, sigmask);
 	if (ignored)
 		frame_u64(&f, REC_SIGIGNORE, ignored);
+	attributes_encode(&r->attributes, &f);
 	for (size_t i = 0; i < p->n_targets; i++)
 		frame_u32(&f, REC_FD, p->target[i]);
 	encode_opens(&f, r);
-	rc = encode_limits(&f);
+	rc = encode_limits(&f, r->attributes.limits_given);
 	if (rc < 0)
 		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_RLIMIT, "read the limits");
 	rc = frame_finish(&f);
@@ -434,6 +441,9 @@ int body_error(const struct body *body, const struct spawn_request *r, struct sp
 	if (r && body->step == STEP_OPEN && body->has_index && body->index < r->n_opens)
 		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step, "cannot open '%s'",
 				   r->opens[body->index].path);
+	if (r && attributes_error(&r->attributes, body->step, code,
+				  body->has_index ? body->index : UINT32_MAX, err))
+		return code;
 	return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step,
 			   "the leaf could not become what was asked for, at %s",
 			   step_name(body->step));

@@ -8,19 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define TEMPLATE_NAME_MAX 64
-
-/* Latches: the first mistake is the one that the start tells. */
-#define MISTAKE(request, negative, ...)                                                        \
-	((request)->error.code ? (negative)                                                    \
-			       : error_set(&(request)->error, (negative), SPAWN_ORIGIN_CLIENT, \
-					   STEP_REQUEST, __VA_ARGS__))
 
 static int no_memory(struct spawn_request *r)
 {
@@ -306,18 +299,6 @@ int spawn_request_open(struct spawn_request *r, int target, const char *path, in
 	if (!copy)
 		return no_memory(r);
 	r->opens[r->n_opens++] = (struct fd_opening){copy, target, flags, mode};
-	return 0;
-}
-
-int spawn_request_ignore(struct spawn_request *r, const sigset_t *signals)
-{
-	r->ignored = 0;
-	r->ignored_given = true;
-	for (int sig = 1; sig <= 64; sig++)
-		if (sigismember(signals, sig) == 1)
-			r->ignored |= 1ull << (sig - 1);
-	if (r->ignored & (1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1)))
-		return MISTAKE(r, -EINVAL, "SIGKILL and SIGSTOP cannot be ignored");
 	return 0;
 }
 

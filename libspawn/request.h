@@ -3,6 +3,7 @@
 #ifndef LIBSPAWN_REQUEST_H
 #define LIBSPAWN_REQUEST_H
 
+#include "attributes.h"
 #include "libspawn.h"
 #include "stringlist.h"
 
@@ -44,11 +45,16 @@ struct spawn_request {
 	bool umask_given, nofork_given, deadline_given, kill_with_caller, owner_given;
 	enum spawn_owner owner;
 	mode_t umask;
-	bool ignored_given;
-	uint64_t ignored; /* bit n-1: signal n */
+	struct attributes attributes;
 	uint32_t nofork;
 	uint64_t deadline_ms, grace_ms;
 };
+
+/* Latches: the first mistake is the one that the start tells. Needs base/error.h. */
+#define MISTAKE(request, negative, ...)                                                        \
+	((request)->error.code ? (negative)                                                    \
+			       : error_set(&(request)->error, (negative), SPAWN_ORIGIN_CLIENT, \
+					   STEP_REQUEST, __VA_ARGS__))
 
 bool request_has_program(const struct spawn_request *request);
 /* What argv[0] is. Borrowed from the request. */

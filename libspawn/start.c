@@ -55,6 +55,27 @@ static int check_own(const struct spawn_request *r, bool has_server, struct spaw
 	return 0;
 }
 
+/* What a child of the server's cannot have. */
+static int check_servers(const struct spawn_request *r, struct spawn_error *err)
+{
+	if (attributes_have(&r->attributes, SETTING_GROUP) && r->attributes.value[SETTING_GROUP])
+		return refuse(err, -EOPNOTSUPP,
+			      "a child of the server's is in another session than this process's "
+			      "groups and leads one of its own: use SPAWN_OWNER_CALLER, or process "
+			      "group 0");
+	return 0;
+}
+
+static int check_group(const struct spawn_request *r, struct spawn_error *err)
+{
+	if (!attributes_have(&r->attributes, SETTING_SESSION) ||
+	    r->attributes.value[SETTING_GROUP] == 0)
+		return 0;
+	return error_set(err, -EINVAL, SPAWN_ORIGIN_CLIENT, STEP_REQUEST,
+			 "a session's leader leads a process group of its own: it cannot join %llu",
+			 (unsigned long long)r->attributes.value[SETTING_GROUP]);
+}
+
 int start_choose(struct spawn_client *client, const struct spawn_request *r,
 		 struct connection **ret, struct spawn_error *err)
 {
@@ -69,6 +90,9 @@ int start_choose(struct spawn_client *client, const struct spawn_request *r,
 			*err = r->error;
 		return r->error.code;
 	}
+	rc = check_group(r, err);
+	if (rc < 0)
+		return rc;
 	if (owner == SPAWN_OWNER_CALLER) {
 		rc = check_own(r, has_server, err);
 		return rc < 0 ? rc : client_enter_private(client, ret, err);
@@ -77,7 +101,8 @@ int start_choose(struct spawn_client *client, const struct spawn_request *r,
 		return refuse(err, -ENOTCONN,
 			      "SPAWN_OWNER_SERVER needs a server, and a client of "
 			      "spawn_private_open() has none: use spawn_client_open()");
-	return client_enter(client, ret, err);
+	rc = check_servers(r, err);
+	return rc < 0 ? rc : client_enter(client, ret, err);
 }
 
 /* Makes all that can fail before the server is asked. */

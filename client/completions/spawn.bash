@@ -23,8 +23,9 @@ _spawn_program() {
 _spawn() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i word template=
 	local options='-t --template -C --chdir -E --setenv -u --unset -i --ignore-environment
-		--argv0 --umask --nofork --nofork=off --nofork=copy --nofork=process --timeout
-		--grace --detach --timing --json -s --socket --help --version'
+		--argv0 --umask --nofork --nofork=off --nofork=copy --nofork=process
+		--block-signal --default-signal --ignore-signal --session --limit --nice --cpus
+		--oom-score-adj --timer-slack --timeout --grace --detach --timing --json -s --socket --help --version'
 
 	COMPREPLY=()
 	# after the options a program and its arguments, or with a template the leaf's arguments
@@ -41,7 +42,9 @@ _spawn() {
 			[ "$word" = -t ] || [ "$word" = --template ] && ((i++))
 			;;
 		-C | --chdir | -E | --setenv | -u | --unset | -s | --socket | \
-			--argv0 | --umask | --timeout | --grace) ((i++)) ;;
+			--argv0 | --umask | --block-signal | --default-signal | --ignore-signal | \
+			--limit | --nice | --cpus | --oom-score-adj | --timer-slack | \
+			--timeout | --grace) ((i++)) ;;
 		-* | =) ;;
 		*)
 			[ "$word" = status ] && mapfile -t COMPREPLY < <(compgen -W --json -- "$cur")
@@ -59,7 +62,16 @@ _spawn() {
 		compopt -o nospace
 		;;
 	-s | --socket) compopt -o default ;;
-	--argv0 | --umask | --timeout | --grace) ;;
+	--block-signal | --default-signal | --ignore-signal)
+		mapfile -t COMPREPLY < <(compgen -A signal -- "$cur")
+		;;
+	--limit)
+		mapfile -t COMPREPLY < <(compgen -S = -W 'as core cpu data fsize locks memlock
+			msgqueue nice nofile nproc rss rtprio rttime sigpending stack' -- "$cur")
+		compopt -o nospace
+		;;
+	--argv0 | --umask | --nice | --cpus | --oom-score-adj | --timer-slack | --timeout | \
+		--grace) ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "$options status ping census" -- "$cur")
 		[ "${cur:0:1}" = - ] || compopt -o default

@@ -169,6 +169,51 @@ int spawn_request_umask(struct spawn_request *request, mode_t mask);
  * that hands down what it ignores itself, as nohup(1) has it, says so.
  */
 int spawn_request_ignore(struct spawn_request *request, const sigset_t *signals);
+/*
+ * The signals that are at their default also where this process ignores them; for a child of the
+ * server's, where all are that are not to be ignored, it takes back what spawn_request_ignore()
+ * said. Each call replaces the one before; a signal named to both functions is what the last says.
+ * SIGKILL and SIGSTOP may be named and are so anyway. Default: none.
+ */
+int spawn_request_sigdefault(struct spawn_request *request, const sigset_t *signals);
+/* The signals that are blocked in it. Default: the calling thread's at the start. */
+int spawn_request_sigmask(struct spawn_request *request, const sigset_t *signals);
+
+/*
+ * The process group: 0, it leads a new one, as a child of the server's does in any case; else the
+ * one of this process's session that it joins, which only a child of this process can: another is
+ * refused at the start with -EOPNOTSUPP. One that cannot be joined fails at step "group" (-EPERM).
+ * Default: this process's, of its own children.
+ */
+int spawn_request_process_group(struct spawn_request *request, pid_t group);
+/*
+ * It leads a new session, and process group, without a controlling terminal; opening a terminal
+ * without O_NOCTTY gives it one. Default: false: this process's session, of its own children; of
+ * the server's, one that they do not lead and that has no terminal.
+ */
+int spawn_request_session(struct spawn_request *request, bool on);
+
+/*
+ * A limit of setrlimit(2): `resource` is an RLIMIT_ of <sys/resource.h>, the values are in its
+ * units; UINT64_MAX is no limit. Set as it is or the start fails at step "rlimit": -EPERM, the hard
+ * limit is above that which the child has. Default: the caller's, of a child of the server's cut to
+ * the hard limit that this has.
+ */
+int spawn_request_rlimit(struct spawn_request *request, int resource, uint64_t soft, uint64_t hard);
+/*
+ * The nice value, -20 (served first) to 19. Downwards as far as the child may (RLIMIT_NICE,
+ * CAP_SYS_NICE), else it fails at step "nice" (-EACCES). Default, of this and the next three: this
+ * process's, of its own children; of the server's, the server's.
+ */
+int spawn_request_nice(struct spawn_request *request, int value);
+/* The processors that it may run on, n of them, by number, all and no other; one that is not there,
+ * or not allowed, fails at step "affinity" (-EINVAL). */
+int spawn_request_cpus(struct spawn_request *request, size_t n, const unsigned *cpus);
+/* The kernel's readiness to end it when memory is short, up to 1000. Down as far as the kernel lets
+ * a child of this process; a child of the server's only up. Step "oom_score_adj" (-EACCES). */
+int spawn_request_oom_score_adj(struct spawn_request *request, int value);
+/* How late its timers may be, in ns, at least 1 (PR_SET_TIMERSLACK). */
+int spawn_request_timer_slack(struct spawn_request *request, uint64_t ns);
 
 enum spawn_nofork {
 	SPAWN_NOFORK_OFF = 0,

@@ -85,10 +85,6 @@ static const char *attributes_left(const posix_spawnattr_t *attr, short *ret_fla
 		return "it sets the scheduling policy";
 	if (flags & POSIX_SPAWN_RESETIDS && (geteuid() != getuid() || getegid() != getgid()))
 		return "it resets user and group";
-	if (flags & POSIX_SPAWN_SETPGROUP)
-		return "it sets the process group";
-	if (flags & POSIX_SPAWN_SETSID)
-		return "it makes a session";
 	if (flags & ~(POSIX_SPAWN_RESETIDS | POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
 		      POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSCHEDPARAM |
 		      POSIX_SPAWN_SETSCHEDULER | POSIX_SPAWN_USEVFORK | POSIX_SPAWN_SETSID))
@@ -96,16 +92,25 @@ static const char *attributes_left(const posix_spawnattr_t *attr, short *ret_fla
 	return NULL;
 }
 
-/* What this process ignores, without those that are to be at their default. */
-static void ignored_without(const sigset_t *defaults, sigset_t *ret)
+static void attributes_give(const posix_spawnattr_t *attr, short flags, struct spawn_request *r)
 {
-	struct sigaction sa;
+	pid_t group = 0;
+	sigset_t set;
 
-	sigemptyset(ret);
-	for (int sig = 1; sig <= SIGRTMAX; sig++)
-		if (sigismember(defaults, sig) != 1 && sigaction(sig, NULL, &sa) == 0 &&
-		    sa.sa_handler == SIG_IGN)
-			sigaddset(ret, sig);
+	if (flags & POSIX_SPAWN_SETSIGDEF) {
+		posix_spawnattr_getsigdefault(attr, &set);
+		spawn_request_sigdefault(r, &set);
+	}
+	if (flags & POSIX_SPAWN_SETSIGMASK) {
+		posix_spawnattr_getsigmask(attr, &set);
+		spawn_request_sigmask(r, &set);
+	}
+	if (flags & POSIX_SPAWN_SETSID)
+		spawn_request_session(r, true);
+	if (flags & POSIX_SPAWN_SETPGROUP) {
+		posix_spawnattr_getpgroup(attr, &group);
+		spawn_request_process_group(r, group);
+	}
 }
 
 static const char *table_give(const struct table *t, struct spawn_request *r)
@@ -155,25 +160,13 @@ static int start(struct spawn_request *r, const posix_spawnattr_t *attr, short f
 {
 	struct spawn_proc *proc = NULL;
 	struct spawn_client *c;
-	sigset_t set, old, ignored;
 	int rc;
 
-	if (flags & POSIX_SPAWN_SETSIGDEF) {
-		posix_spawnattr_getsigdefault(attr, &set);
-		ignored_without(&set, &ignored);
-		spawn_request_ignore(r, &ignored);
-	}
+	attributes_give(attr, flags, r);
 	c = client_hold(err);
 	if (!c)
 		return err->code;
-	/* The child has the mask of the thread that starts it. */
-	if (flags & POSIX_SPAWN_SETSIGMASK) {
-		posix_spawnattr_getsigmask(attr, &set);
-		pthread_sigmask(SIG_SETMASK, &set, &old);
-	}
 	rc = spawn_process(c, r, &proc, err);
-	if (flags & POSIX_SPAWN_SETSIGMASK)
-		pthread_sigmask(SIG_SETMASK, &old, NULL);
 	client_release();
 	if (rc < 0)
 		return rc;

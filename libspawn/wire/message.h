@@ -65,6 +65,16 @@ enum template_state {
 	TEMPLATE_RETIRING = 5
 };
 
+/* What a SETTING of BODY is of: an attribute of one number. Never reused; each comes once. */
+enum setting {
+	SETTING_SESSION = 1,	   /* 1: it leads one */
+	SETTING_GROUP = 2,	   /* the process group to join, or 0: it leads one */
+	SETTING_NICE = 3,	   /* signed */
+	SETTING_OOM_SCORE_ADJ = 4, /* signed */
+	SETTING_TIMER_SLACK = 5,   /* ns */
+	SETTING_END
+};
+
 enum message_type {
 #define MESSAGE(name, number, ...) MSG_##name = number,
 #include "wire/messages.def"

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "host/limits.h"
 #include "wire/sealed.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -180,6 +180,7 @@ int body_receive(int socket, struct body *ret, struct body_error *failed)
 	ret->sigignore = message_u64(&ret->message, REC_SIGIGNORE);
 	ret->program_fd = -1;
 	if ((r = check_fds(ret, failed)) < 0 ||
+	    (r = settings_decode(&ret->message, &ret->settings, failed)) < 0 ||
 	    (r = lay_out_string(ret, REC_EXECUTE, &ret->program, failed)) < 0 ||
 	    (r = lay_out_string(ret, REC_SEARCH, &ret->search, failed)) < 0)
 		return r;
@@ -284,45 +285,6 @@ static int open_files(struct body *b, struct body_error *failed)
 	return 0;
 }
 
-/* Never more than the leaf has: its own hard limit is the user's. */
-static int set_limit(int resource, struct rlimit want, const struct rlimit *have)
-{
-	if (want.rlim_max > have->rlim_max)
-		want.rlim_max = have->rlim_max;
-	if (want.rlim_cur > want.rlim_max)
-		want.rlim_cur = want.rlim_max;
-	if (want.rlim_cur == have->rlim_cur && want.rlim_max == have->rlim_max)
-		return 0;
-	return setrlimit((__rlimit_resource_t)resource, &want) < 0 ? -errno : 0;
-}
-
-static int set_limits(struct body *b, const struct rlimit *known, struct body_error *failed)
-{
-	struct record r;
-
-	message_for_each (&b->message, cursor, &r) {
-		struct rlimit want, have;
-		uint32_t resource;
-		int rc = -EINVAL;
-
-		if (r.type != REC_RLIMIT)
-			continue;
-		resource = get_u32(r.data);
-		want.rlim_cur = get_u64(r.data + 4);
-		want.rlim_max = get_u64(r.data + 12);
-		if (known && resource < RLIM_NLIMITS)
-			rc = set_limit((int)resource, want, &known[resource]);
-		/* Unknown here, or lowered from outside since they were looked up. */
-		if (rc < 0)
-			rc = getrlimit((__rlimit_resource_t)resource, &have) < 0
-				     ? -errno
-				     : set_limit((int)resource, want, &have);
-		if (rc < 0)
-			return fail(failed, STEP_RLIMIT, rc, (int)(resource & INT_MAX));
-	}
-	return 0;
-}
-
 /* The smallest wanted descriptor at or above from, or INT_MAX. */
 static int next_target(const struct body *b, int from, int socket)
 {
@@ -379,5 +341,8 @@ int body_apply(struct body *b, const struct rlimit *limits, int *socket, struct 
 		umask((mode_t)message_u32(&b->message, REC_UMASK) & 0777);
 	if ((r = open_files(b, failed)) < 0 || (r = close_the_rest(b, *socket, failed)) < 0)
 		return r;
-	return set_limits(b, limits, failed);
+	if ((r = limits_affinity(&b->message, failed)) < 0 ||
+	    (r = settings_schedule(&b->settings, b->of_server, failed)) < 0)
+		return r;
+	return limits_set(&b->message, limits, failed);
 }

@@ -6,6 +6,7 @@
 #ifndef HOST_BODY_H
 #define HOST_BODY_H
 
+#include "host/settings.h"
 #include "wire/channel.h"
 #include "wire/message.h"
 
@@ -20,9 +21,11 @@ struct body {
 	uint64_t sigmask, sigignore; /* bit n-1: signal n */
 	char *program;		     /* to become: a path, or a name to search for; NULL: none */
 	char *search;		     /* where to search, as PATH has it; NULL: nowhere */
-	int program_fd;		     /* the program itself, of b->fds; -1: none */
-	int kept_fd;   /* the leaf's own, kept for it: set before body_apply(); -1: none */
-	char name[16]; /* for ps: the end of argv[0] */
+	struct settings settings;
+	bool of_server; /* a child of the server's: set before it is applied */
+	int program_fd; /* the program itself, of b->fds; -1: none */
+	int kept_fd;	/* the leaf's own, kept for it: set before body_apply(); -1: none */
+	char name[16];	/* for ps: the end of argv[0] */
 
 	/*
 	 * What is usual fits in here, and begins in the page that is touched anyway: each page more

@@ -334,14 +334,17 @@ _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 	await_launch();
 	read_launch(&self, &launch);
 	body.kept_fd = LEAF_SLOTS_FD;
+	body.of_server = true;
 	note_launch(&self, &launch);
-	/* Its own group in its host's session: no terminal there, and it cannot come by one. */
-	setpgid(0, 0);
 	check_caller(&self);
 
 	/* Where processors are few this one is what the caller needs to see its answer on. */
 	sched_yield();
 	if (body_receive(self.body_fd, &body, &failed) < 0)
+		die(&self, failed.step, failed.code, failed.index);
+	/* Its own group in its host's session, where there is no terminal and it cannot come by
+	 * one: unless a session of its own was asked for. */
+	if (settings_enter_group(&body.settings, body.of_server, &failed) < 0)
 		die(&self, failed.step, failed.code, failed.index);
 	if (!fits_lane(&body))
 		die(&self, STEP_EXEC, -EINVAL, -1);

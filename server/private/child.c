@@ -87,7 +87,8 @@ _Noreturn void private_child_run(struct private_host *h, struct private_child *c
 	/* With a copy of it here the application would not see the end of a host that dies now. */
 	close(PRIVATE_CHANNEL_FD);
 	body.kept_fd = -1;
-	if (body_receive(c->body, &body, &failed) < 0)
+	if (body_receive(c->body, &body, &failed) < 0 ||
+	    settings_enter_group(&body.settings, body.of_server, &failed) < 0)
 		die(c->body, &failed);
 	raise_limits(h->limits, &body);
 	if (body_apply(&body, h->limits, &c->body, &failed) < 0)

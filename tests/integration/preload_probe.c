@@ -245,6 +245,16 @@ static void attributes(void)
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 	start_with(NULL, &attr);
 	posix_spawnattr_destroy(&attr);
+	say("a group, a session, both\n");
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
+	start_with(NULL, &attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID);
+	start_with(NULL, &attr);
+	posix_spawnattr_setpgroup(&attr, 1);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
+	start_with(NULL, &attr);
+	posix_spawnattr_destroy(&attr);
 	sigprocmask(SIG_SETMASK, NULL, &set);
 	say("own mask kept: %d\n", sigismember(&set, SIGUSR2) && !sigismember(&set, SIGHUP));
 	sigemptyset(&set);

@@ -60,6 +60,10 @@ SCENARIO(changes, root_directory)
 SCENARIO(changes, raised_limits)
 SCENARIO(changes, limit_of_processes)
 
+SCENARIO(process, asked_signals)
+SCENARIO(process, asked_group_and_session)
+SCENARIO(process, asked_limits_and_scheduling)
+
 SCENARIO(deaths, close_leaves_nothing)
 SCENARIO(deaths, close_completes_what_is_in_flight)
 SCENARIO(deaths, killed_host_is_replaced)

@@ -220,10 +220,10 @@ void submit(struct spawn_client *client, struct spawn_request *request, struct c
 static int run(int argc, char **argv)
 {
 	const struct scenario *const all[] = {children_scenarios, changes_scenarios,
-					      deaths_scenarios};
+					      deaths_scenarios, process_scenarios};
 
 	alarm(PATIENCE_S); /* by default it ends the process */
-	for (size_t i = 0; argc == 2 && i < 3; i++) {
+	for (size_t i = 0; argc == 2 && i < 4; i++) {
 		for (const struct scenario *s = all[i]; s->name; s++) {
 			if (strcmp(s->name, argv[1]) != 0)
 				continue;

@@ -40,7 +40,8 @@ struct scenario {
 	void (*run)(void);
 };
 /* Ends with a name of NULL. */
-extern const struct scenario children_scenarios[], changes_scenarios[], deaths_scenarios[];
+extern const struct scenario children_scenarios[], changes_scenarios[], deaths_scenarios[],
+	process_scenarios[];
 
 /* A client of spawn_private_open(). */
 struct spawn_client *own_client(void);

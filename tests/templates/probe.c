@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,25 @@ static int do_create(char **argv)
 	return close(fd);
 }
 
+static int do_scheduling(char **argv)
+{
+	FILE *f = fopen("/proc/self/oom_score_adj", "re");
+	int oom = 9999, cpu = 0;
+	cpu_set_t cpus;
+
+	(void)argv;
+	if (f && fscanf(f, "%d", &oom) != 1)
+		oom = 9999;
+	if (f)
+		fclose(f);
+	sched_getaffinity(0, sizeof(cpus), &cpus);
+	while (!CPU_ISSET(cpu, &cpus))
+		cpu++;
+	return dprintf(1, "nice %d oom %d slack %d cpus %d first %d\n",
+		       getpriority(PRIO_PROCESS, 0), oom, prctl(PR_GET_TIMERSLACK),
+		       CPU_COUNT(&cpus), cpu);
+}
+
 static const struct command {
 	const char *name;
 	int n_args;
@@ -171,6 +191,7 @@ static const struct command {
 	{"dumpable", 0, do_dumpable},
 	{"no-new-privs", 0, do_no_new_privs},
 	{"create", 1, do_create},
+	{"scheduling", 0, do_scheduling},
 	{"signal", 1, probe_signal},
 	{"sigmask", 0, probe_sigmask},
 	{"dispositions", 0, probe_dispositions},

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* attributes.h - the options of a launch about what the process itself has. */
+#ifndef CLIENT_ATTRIBUTES_H
+#define CLIENT_ATTRIBUTES_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+struct spawn_request;
+
+struct attributes {
+	bool has_block, session;
+	sigset_t block, by_default, ignore;
+};
+
+void attributes_init(struct attributes *a);
+/* --block-signal and the like. 0, or -EINVAL after one line on stderr. */
+int attributes_block(struct attributes *a, const char *list);
+int attributes_default(struct attributes *a, const char *list);
+int attributes_ignore(struct attributes *a, const char *list);
+/* Errors are latched in the request and told at the start. */
+void attributes_request(const struct attributes *a, struct spawn_request *request);
+
+#endif

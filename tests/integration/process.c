@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/* What a request says about the process itself holds in it: in a leaf of a template, in a program,
+ * and by the command's options. For children of the caller's own: private_process.c. */
+#include "probe_run.h"
+#include "server.h"
+#include "tool.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static struct server server;
+static struct spawn_client *client;
+
+static void start(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	/* The kernel would let a process go back from here. */
+	cr_assert(fd >= 0 && write(fd, "100", 3) == 3);
+	close(fd);
+	server_start(&server, CONFIG(PROBE "," EXEC("exec", PRESTART)));
+	client = server_client(&server);
+}
+
+static void stop(void)
+{
+	spawn_client_close(client);
+	server_stop(&server);
+}
+
+TestSuite(process, .init = start, .fini = stop, .timeout = 60);
+
+static struct spawn_request *shell_request(const char *script)
+{
+	struct spawn_request *request = spawn_request_new(NULL);
+
+	spawn_request_program(request, "/bin/sh");
+	spawn_request_args(request, 2, (const char *const[]){"-c", script});
+	return request;
+}
+
+/* A program that prints its own /proc/self/status. */
+static struct spawn_request *status_request(void)
+{
+	struct spawn_request *request = spawn_request_new(NULL);
+
+	spawn_request_program(request, "/bin/cat");
+	spawn_request_args(request, 1, (const char *const[]){"/proc/self/status"});
+	return request;
+}
+
+static void expect_output(struct spawn_request *request, const char *expected)
+{
+	char *output = probe_output(client, request);
+
+	cr_expect_str_eq(output, expected, "\"%s\", not \"%s\"", output, expected);
+	free(output);
+}
+
+/* Consumes the request. */
+static void expect_refused(struct spawn_request *request, int code, const char *step,
+			   const char *words)
+{
+	struct spawn_error err = {0};
+	int r = probe_refused(client, request, &err);
+
+	cr_expect_eq(r, code, "%d, not %d: %s", r, code, err.message);
+	cr_expect_str_eq(err.step, step);
+	cr_expect(strstr(err.message, words), "no \"%s\" in: %s", words, err.message);
+}
+
+static void expect_in_output(struct spawn_request *request, const char *line)
+{
+	char *output = probe_output(client, request);
+
+	cr_expect(strstr(output, line), "no \"%s\" in: %s", line, output);
+	free(output);
+}
+
+/* By the command, of a shell's script; what it printed. */
+static void expect_by_command(const char *script, int status, const char *out)
+{
+	struct tool_end end;
+
+	tool_shell(&server, script, &end);
+	cr_expect_eq(end.status, status, "%s: %d, stderr: %s", script, end.status, end.err);
+	cr_expect_str_eq(end.out, out, "%s: \"%s\", not \"%s\"; stderr: %s", script, end.out, out,
+			 end.err);
+	tool_end_free(&end);
+}
+
+/* One line of the command's own with the text in it. */
+static void expect_complaint(const char *script, const char *text)
+{
+	struct tool_end end;
+
+	tool_shell(&server, script, &end);
+	cr_expect_eq(end.status, 125, "%s: %d", script, end.status);
+	cr_expect(strncmp(end.err, "spawn: ", 7) == 0 && strstr(end.err, text), "%s: %s", script,
+		  end.err);
+	tool_end_free(&end);
+}
+
+/* ---- signals ---- */
+
+Test(process, signal_mask_is_the_requests_where_it_says)
+{
+	struct spawn_request *leaf = probe_request("sigmask", NULL), *program = status_request();
+	sigset_t mine, asked;
+
+	sigemptyset(&mine);
+	sigaddset(&mine, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &mine, NULL);
+	sigemptyset(&asked);
+	sigaddset(&asked, SIGUSR1);
+	sigaddset(&asked, 64);
+	spawn_request_sigmask(leaf, &asked);
+	spawn_request_sigmask(program, &asked);
+	expect_output(leaf, "8000000000000200\n");
+	expect_in_output(program, "\nSigBlk:\t8000000000000200\n");
+	program = status_request();
+	sigemptyset(&asked);
+	spawn_request_sigmask(program, &asked);
+	expect_in_output(program, "\nSigBlk:\t0000000000000000\n");
+	pthread_sigmask(SIG_UNBLOCK, &mine, NULL);
+}
+
+Test(process, of_ignored_and_default_the_later_call_counts)
+{
+	struct spawn_request *request = status_request();
+	sigset_t both, one;
+
+	sigemptyset(&both);
+	sigaddset(&both, SIGUSR1);
+	sigaddset(&both, SIGUSR2);
+	sigemptyset(&one);
+	sigaddset(&one, SIGUSR1);
+	sigaddset(&one, SIGKILL);
+	spawn_request_ignore(request, &both);
+	spawn_request_sigdefault(request, &one);
+	expect_in_output(request, "\nSigIgn:\t0000000000000800\n");
+	request = status_request();
+	spawn_request_sigdefault(request, &both);
+	sigdelset(&one, SIGKILL);
+	spawn_request_ignore(request, &one);
+	expect_in_output(request, "\nSigIgn:\t0000000000000200\n");
+}
+
+Test(process, command_sets_signals)
+{
+#define SIGNALS_OF "grep -E 'Sig(Blk|Ign)' /proc/self/status"
+	expect_by_command("trap '' USR1 USR2; \"$SPAWN\" --block-signal=TERM,SIGRTMAX "
+			  "--default-signal=USR1 --ignore-signal 1,hup,PIPE -- " SIGNALS_OF,
+			  0, "SigBlk:\t8000000000004000\nSigIgn:\t0000000000001801\n");
+	expect_complaint("\"$SPAWN\" --block-signal=TERM, -- true", "TERM,INT");
+	expect_complaint("\"$SPAWN\" --ignore-signal=RTMIN+99 -- true", "RTMIN+99");
+	expect_complaint("\"$SPAWN\" --ignore-signal=KILL -- true", "SIGKILL");
+}
+
+/* ---- session and process group ---- */
+
+/* Of a shell: its process group, and its session. */
+#define READ_STAT "read pid comm state parent group session rest </proc/$$/stat; "
+
+Test(process, session_is_led_where_asked_and_else_is_the_hosts)
+{
+	struct spawn_request *program = shell_request(READ_STAT "echo $((group - $$)) "
+								"$((session - $$))"),
+			     *leaf = probe_request("session", NULL);
+	int sid, pgrp, pid;
+	char *output;
+
+	spawn_request_session(program, true);
+	expect_output(program, "0 0\n");
+	spawn_request_session(leaf, true);
+	output = probe_output(client, leaf);
+	cr_assert_eq(sscanf(output, "sid %d pgrp %d pid %d", &sid, &pgrp, &pid), 3);
+	cr_expect(sid == pid && pgrp == pid, "%s", output);
+	free(output);
+	program = shell_request(READ_STAT "test $session != $$ && echo $((group - $$))");
+	spawn_request_session(program, true);
+	spawn_request_session(program, false);
+	spawn_request_process_group(program, 0);
+	expect_output(program, "0\n");
+	expect_by_command("\"$SPAWN\" --session -- sh -c '" READ_STAT
+			  "test $session = $$ && echo leads'",
+			  0, "leads\n");
+}
+
+Test(process, group_of_the_callers_cannot_be_joined_by_the_servers_child)
+{
+	struct spawn_request *request = shell_request("exit 0");
+	struct spawn_error err = {0};
+
+	spawn_request_process_group(request, getpgrp());
+	cr_expect_eq(probe_refused(client, request, &err), -EOPNOTSUPP);
+	cr_expect_str_eq(err.step, "owner");
+	cr_expect(strstr(err.message, "SPAWN_OWNER_CALLER"), "%s", err.message);
+	request = shell_request("exit 0");
+	spawn_request_process_group(request, -1);
+	cr_expect_eq(probe_refused(client, request, &err), -EINVAL);
+	request = shell_request("exit 0");
+	spawn_request_process_group(request, 5);
+	spawn_request_session(request, true);
+	cr_expect_eq(probe_refused(client, request, &err), -EINVAL);
+}
+
+/* ---- limits and scheduling ---- */
+
+#define TELL_LIMITS "ulimit -Sn; ulimit -Hn; ulimit -Sc; "
+#define TELL_SCHEDULING                                                                     \
+	"nice; cat /proc/$$/oom_score_adj; cat /proc/$$/timerslack_ns; grep Cpus_allowed: " \
+	"/proc/$$/status"
+
+/* A processor that this process may run on. */
+static unsigned a_cpu(void)
+{
+	cpu_set_t set;
+	unsigned cpu = 0;
+
+	cr_assert_eq(sched_getaffinity(0, sizeof(set), &set), 0);
+	while (!CPU_ISSET(cpu, &set))
+		cpu++;
+	return cpu;
+}
+
+Test(process, limits_are_as_asked_or_the_start_fails)
+{
+	struct spawn_request *program = shell_request(TELL_LIMITS), *leaf;
+	char resource[16];
+
+	snprintf(resource, sizeof(resource), "%d", RLIMIT_NOFILE);
+	leaf = probe_request("rlimit", resource, NULL);
+	setrlimit(RLIMIT_CORE, &(struct rlimit){4096, 8192});
+	spawn_request_rlimit(program, RLIMIT_NOFILE, 77, 99);
+	spawn_request_rlimit(leaf, RLIMIT_NOFILE, 77, 99);
+	expect_output(program, "77\n99\n8\n"); /* of 512 bytes */
+	expect_output(leaf, "77 99\n");
+	program = shell_request("exit 0");
+	spawn_request_rlimit(program, RLIMIT_NOFILE, UINT64_MAX, UINT64_MAX); /* fs.nr_open */
+	expect_refused(program, -EPERM, "rlimit", "RLIMIT_NOFILE");
+	program = shell_request("exit 0");
+	spawn_request_rlimit(program, RLIMIT_NOFILE, 9, 8);
+	expect_refused(program, -EINVAL, "request", "RLIMIT_NOFILE");
+	program = shell_request("exit 0");
+	spawn_request_rlimit(program, RLIM_NLIMITS, 1, 1);
+	expect_refused(program, -EINVAL, "request", "16");
+}
+
+/* What has no room for the leaf's own work is set last. */
+Test(process, limits_that_leave_no_room_are_set_all_the_same)
+{
+	struct spawn_request *request = probe_request("tell", "runs", NULL);
+
+	spawn_request_rlimit(request, RLIMIT_NOFILE, 0, 0);
+	spawn_request_rlimit(request, RLIMIT_FSIZE, 0, 0);
+	spawn_request_rlimit(request, RLIMIT_NPROC, 0, 0);
+	spawn_request_oom_score_adj(request, 500);
+	expect_output(request, "runs\n");
+}
+
+static void ask_scheduling(struct spawn_request *request, unsigned cpu)
+{
+	spawn_request_nice(request, 7);
+	spawn_request_oom_score_adj(request, 321);
+	spawn_request_timer_slack(request, 123456);
+	spawn_request_cpus(request, 1, &cpu);
+}
+
+Test(process, scheduling_is_as_asked)
+{
+	struct spawn_request *request = shell_request(TELL_SCHEDULING);
+	unsigned cpu = a_cpu();
+	char expected[128], script[512];
+
+	snprintf(expected, sizeof(expected), "7\n321\n123456\nCpus_allowed:\t%x\n", 1u << cpu);
+	ask_scheduling(request, cpu);
+	expect_output(request, expected);
+	request = probe_request("scheduling", NULL);
+	ask_scheduling(request, cpu);
+	snprintf(script, sizeof(script), "nice 7 oom 321 slack 123456 cpus %u first %u\n", 1, cpu);
+	expect_output(request, script);
+	snprintf(script, sizeof(script),
+		 "\"$SPAWN\" --nice 7 --oom-score-adj=321 --timer-slack 123456 --cpus %u "
+		 "--limit nofile=50:60 -- sh -c '" TELL_SCHEDULING "; ulimit -Hn'",
+		 cpu);
+	strcat(expected, "60\n");
+	expect_by_command(script, 0, expected);
+	expect_complaint("\"$SPAWN\" --limit nofile=1:x -- true", "nofile=1:x");
+	expect_complaint("\"$SPAWN\" --limit file=1 -- true", "file=1");
+	expect_complaint("\"$SPAWN\" --limit nofile=2:1 -- true", "RLIMIT_NOFILE");
+	expect_complaint("\"$SPAWN\" --nice 20 -- true", "20");
+	expect_complaint("\"$SPAWN\" --cpus 1-0 -- true", "1-0");
+}
+
+Test(process, scheduling_that_cannot_be_fails_with_its_step)
+{
+	struct spawn_request *request = shell_request("exit 0");
+	const unsigned cpus[] = {a_cpu(), 8191};
+
+	spawn_request_cpus(request, 2, cpus);
+	expect_refused(request, -EINVAL, "affinity", "processors");
+	request = shell_request("exit 0");
+	spawn_request_oom_score_adj(request, 50);
+	expect_refused(request, -EACCES, "oom_score_adj", "50");
+	request = probe_request("exit", "0", NULL);
+	spawn_request_oom_score_adj(request, 50);
+	expect_refused(request, -EACCES, "oom_score_adj", "50");
+	request = shell_request("exit 0");
+	spawn_request_cpus(request, 0, NULL);
+	expect_refused(request, -EINVAL, "request", "processor");
+	request = shell_request("exit 0");
+	spawn_request_nice(request, 20);
+	expect_refused(request, -EINVAL, "request", "20");
+	request = shell_request("exit 0");
+	spawn_request_timer_slack(request, 0);
+	expect_refused(request, -EINVAL, "request", "1 ns");
+}

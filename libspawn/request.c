@@ -253,6 +253,27 @@ int spawn_request_chdir_fd(struct spawn_request *r, int fd)
 	return 0;
 }
 
+void request_copy(const struct spawn_request *request, struct spawn_request *ret)
+{
+	*ret = *request;
+	ret->fds = NULL;
+	if (request->n_fds == 0)
+		return;
+	ret->fds = reallocarray(NULL, request->n_fds, sizeof(*ret->fds));
+	if (ret->fds) {
+		memcpy(ret->fds, request->fds, request->n_fds * sizeof(*ret->fds));
+	} else {
+		ret->n_fds = 0;
+		no_memory(ret);
+	}
+}
+
+void request_copy_end(struct spawn_request *copy)
+{
+	free(copy->fds);
+	copy->fds = NULL;
+}
+
 int spawn_request_fd(struct spawn_request *r, int fd, int target)
 {
 	struct fd_passing *more;

@@ -56,6 +56,13 @@ struct spawn_request {
 			       : error_set(&(request)->error, (negative), SPAWN_ORIGIN_CLIENT, \
 					   STEP_REQUEST, __VA_ARGS__))
 
+/*
+ * For one start: shares all with the request but the list of descriptors, so that spawn_request_fd()
+ * can give it others, and its mistakes. Nothing else of it may be changed.
+ */
+void request_copy(const struct spawn_request *request, struct spawn_request *ret);
+void request_copy_end(struct spawn_request *copy);
+
 bool request_has_program(const struct spawn_request *request);
 /* What argv[0] is. Borrowed from the request. */
 const char *request_argv0(const struct spawn_request *request);

@@ -252,6 +252,14 @@ int spawn_batch(struct spawn_client *client, struct spawn_request *const *reques
 		struct spawn_proc **procs, struct spawn_error *errs);
 
 /*
+ * The same, each one's output to the next one's input, as a | b | c in a shell; the first reads and
+ * the last writes what its request says. What a slot that fails was to read or write is at its end
+ * for its neighbours.
+ */
+int spawn_pipeline(struct spawn_client *client, struct spawn_request *const *requests, size_t n,
+		   struct spawn_proc **procs, struct spawn_error *errs);
+
+/*
  * Called once for each submit that returned 0, from spawn_client_dispatch() or another call that
  * reads the connection, with no lock held. Exactly one of proc (yours, to free) and err is not
  * NULL; err is valid during the call. "Started" means handed to a leaf: a failure to take the form
@@ -328,6 +336,45 @@ struct spawn_usage {
 	uint64_t minflt, majflt, inblock, oublock, nvcsw, nivcsw;
 };
 int spawn_exit_usage(const struct spawn_exit *end, struct spawn_usage *usage);
+
+/* ---- run and capture ---- */
+
+enum spawn_stream {
+	SPAWN_STREAM_OUTPUT = 1, /* descriptor 1 */
+	SPAWN_STREAM_ERRORS = 2, /* descriptor 2 */
+};
+/* Set size to sizeof first; what is 0 is its default. */
+struct spawn_run_options {
+	size_t size;
+	const void *input; /* what it reads from 0; borrowed */
+	size_t input_len;
+	size_t keep_max;      /* bytes kept of each stream, 0: 1 MiB; what is beyond is read and dropped */
+	uint64_t deadline_ms; /* then SIGTERM to its process group; 0: none */
+	uint64_t grace_ms;    /* and SIGKILL, so much later */
+	bool merge;	      /* its errors are with its output, in the order of their writing */
+	/* Each line when it is there, without its end; one of more than 64 KiB in pieces. */
+	void (*on_line)(enum spawn_stream which, const char *line, size_t len, void *user);
+	void *user;
+};
+struct spawn_run;
+/*
+ * Starts it with pipes at 0, 1 and 2, feeds, reads, waits until it is over and its output is at its
+ * end, which what it has started may keep open; at the deadline its process group is ended and what
+ * was written until then is the output. The child leads a process group if there is a deadline.
+ * options may be NULL. Errors of spawn_process(), -EINVAL (size is not set). A child that fails by
+ * itself is no error: see spawn_run_exit().
+ */
+int spawn_run(struct spawn_client *client, struct spawn_request *request,
+	      const struct spawn_run_options *options, struct spawn_run **ret,
+	      struct spawn_error *err);
+void spawn_run_free(struct spawn_run *run);
+/* What it wrote, ended with NUL; ret_len may be NULL. Borrowed. */
+const char *spawn_run_output(const struct spawn_run *run, enum spawn_stream which, size_t *ret_len);
+/* It wrote more than was kept. */
+bool spawn_run_cut(const struct spawn_run *run, enum spawn_stream which);
+bool spawn_run_timed_out(const struct spawn_run *run);
+/* How it ended. Borrowed. */
+const struct spawn_exit *spawn_run_exit(const struct spawn_run *run);
 
 /* ---- the server's own state ---- */
 

@@ -19,6 +19,7 @@ enum {
 	OPT_DEFAULT_SIGNAL,
 	OPT_IGNORE_SIGNAL,
 	OPT_SESSION,
+	OPT_NO_NEW_PRIVS,
 	OPT_LIMIT,
 	OPT_NICE,
 	OPT_CPUS,
@@ -47,6 +48,7 @@ static const struct option long_options[] = {
 	{"default-signal", required_argument, NULL, OPT_DEFAULT_SIGNAL},
 	{"ignore-signal", required_argument, NULL, OPT_IGNORE_SIGNAL},
 	{"session", no_argument, NULL, OPT_SESSION},
+	{"no-new-privs", no_argument, NULL, OPT_NO_NEW_PRIVS},
 	{"limit", required_argument, NULL, OPT_LIMIT},
 	{"nice", required_argument, NULL, OPT_NICE},
 	{"cpus", required_argument, NULL, OPT_CPUS},
@@ -190,6 +192,9 @@ static int take_attribute(struct options *o, int option, const char *arg)
 		return limits_oom_score_adj(&o->limits, arg);
 	case OPT_TIMER_SLACK:
 		return limits_timer_slack(&o->limits, arg);
+	case OPT_NO_NEW_PRIVS:
+		o->attributes.no_new_privs = true;
+		return 0;
 	case OPT_SESSION:
 	default:
 		o->attributes.session = true;

@@ -24,7 +24,7 @@ _spawn() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i word template=
 	local options='-t --template -C --chdir -E --setenv -u --unset -i --ignore-environment
 		--argv0 --umask --nofork --nofork=off --nofork=copy --nofork=process
-		--block-signal --default-signal --ignore-signal --session --limit --nice --cpus
+		--block-signal --default-signal --ignore-signal --session --no-new-privs --limit --nice --cpus
 		--oom-score-adj --timer-slack --timeout --grace --detach --timing --json -s --socket --help --version'
 
 	COMPREPLY=()

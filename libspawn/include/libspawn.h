@@ -212,6 +212,17 @@ int spawn_request_oom_score_adj(struct spawn_request *request, int value);
 /* How late its timers may be, in ns, at least 1 (PR_SET_TIMERSLACK). */
 int spawn_request_timer_slack(struct spawn_request *request, uint64_t ns);
 
+/* It, and what it executes, never gains privileges by exec: setuid programs do not
+ * (PR_SET_NO_NEW_PRIVS). Default: as its parent. */
+int spawn_request_no_new_privs(struct spawn_request *request, bool on);
+/*
+ * The signal that a child of this process gets when its parent ends, 0 for none, the default
+ * (PR_SET_PDEATHSIG). As the kernel has it the parent is a thread: the one that started the private
+ * host, by spawn_private_open() or the first request, or after its end another. A setuid program
+ * loses it. For a child of the server's -EOPNOTSUPP at the start: kill_with_caller stands for it.
+ */
+int spawn_request_death_signal(struct spawn_request *request, int sig);
+
 enum spawn_nofork {
 	SPAWN_NOFORK_OFF = 0,
 	SPAWN_NOFORK_COPY =

@@ -72,6 +72,8 @@ enum setting {
 	SETTING_NICE = 3,	   /* signed */
 	SETTING_OOM_SCORE_ADJ = 4, /* signed */
 	SETTING_TIMER_SLACK = 5,   /* ns */
+	SETTING_NO_NEW_PRIVS = 6,  /* 1 */
+	SETTING_DEATH_SIGNAL = 7,  /* what it gets when its parent, the caller, ends */
 	SETTING_END
 };
 

@@ -344,5 +344,6 @@ int body_apply(struct body *b, const struct rlimit *limits, int *socket, struct 
 	if ((r = limits_affinity(&b->message, failed)) < 0 ||
 	    (r = settings_schedule(&b->settings, b->of_server, failed)) < 0)
 		return r;
-	return limits_set(&b->message, limits, failed);
+	r = limits_set(&b->message, limits, failed);
+	return r < 0 ? r : settings_confine(&b->settings, b->of_server, failed);
 }

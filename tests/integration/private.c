@@ -63,6 +63,8 @@ SCENARIO(changes, limit_of_processes)
 SCENARIO(process, asked_signals)
 SCENARIO(process, asked_group_and_session)
 SCENARIO(process, asked_limits_and_scheduling)
+SCENARIO(process, asked_no_new_privs)
+SCENARIO(process, asked_death_signal)
 
 SCENARIO(deaths, close_leaves_nothing)
 SCENARIO(deaths, close_completes_what_is_in_flight)

@@ -148,9 +148,50 @@ static void asked_limits_and_scheduling(void)
 	spawn_client_close(client);
 }
 
+static void asked_no_new_privs(void)
+{
+	struct spawn_client *client = own_client();
+	struct spawn_request *request = status_request();
+
+	spawn_request_no_new_privs(request, true);
+	expect_in_output(client, request, "\nNoNewPrivs:\t1\n");
+	expect_in_output(client, status_request(), "\nNoNewPrivs:\t0\n");
+	spawn_client_close(client);
+}
+
+/* An application that ends at once, with a child that says why it does. */
+static void asked_death_signal(void)
+{
+	char line[16] = "";
+	int out[2], ready[2];
+	pid_t application;
+	ssize_t n;
+
+	CHECK(pipe2(out, O_CLOEXEC) == 0 && pipe2(ready, O_CLOEXEC) == 0, "pipe");
+	application = fork();
+	if (application == 0) {
+		struct spawn_client *client = own_client();
+		struct spawn_request *request =
+			shell("trap 'echo usr1 >&5; exit' USR1; echo ready >&5; read x <&6");
+
+		spawn_request_fd(request, out[1], 5);
+		spawn_request_fd(request, ready[0], 6);
+		spawn_request_death_signal(request, SIGUSR1);
+		start(client, request);
+		CHECK(read(out[0], line, 6) == 6, "no word");
+		_exit(0);
+	}
+	CHECK(wait_status(application) == 0, "the application");
+	close(out[1]);
+	n = read(out[0], line, sizeof(line) - 1);
+	CHECK(n == 5 && strncmp(line, "usr1\n", 5) == 0, "%zd: %s", n, line);
+}
+
 const struct scenario process_scenarios[] = {
 	{"asked_signals", asked_signals},
 	{"asked_group_and_session", asked_group_and_session},
 	{"asked_limits_and_scheduling", asked_limits_and_scheduling},
+	{"asked_no_new_privs", asked_no_new_privs},
+	{"asked_death_signal", asked_death_signal},
 	{NULL, NULL},
 };

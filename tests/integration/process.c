@@ -26,7 +26,8 @@ static void start(void)
 	/* The kernel would let a process go back from here. */
 	cr_assert(fd >= 0 && write(fd, "100", 3) == 3);
 	close(fd);
-	server_start(&server, CONFIG(PROBE "," EXEC("exec", PRESTART)));
+	server_start(&server, CONFIG(PROBE "," EXEC("exec", PRESTART) "," TEMPLATE(
+				      "free", "probe.so", NOFORK("off") "," COLD)));
 	client = server_client(&server);
 }
 
@@ -323,4 +324,47 @@ Test(process, scheduling_that_cannot_be_fails_with_its_step)
 	request = shell_request("exit 0");
 	spawn_request_timer_slack(request, 0);
 	expect_refused(request, -EINVAL, "request", "1 ns");
+}
+
+/* ---- privileges, the caller's end, the name ---- */
+
+Test(process, no_new_privs_holds_where_asked)
+{
+	struct spawn_request *leaf = template_request("free", "no-new-privs", NULL),
+			     *program = status_request();
+
+	spawn_request_no_new_privs(leaf, true);
+	expect_output(leaf, "no_new_privs 1\n");
+	expect_output(template_request("free", "no-new-privs", NULL), "no_new_privs 0\n");
+	spawn_request_no_new_privs(program, true);
+	expect_in_output(program, "\nNoNewPrivs:\t1\n");
+	program = status_request();
+	spawn_request_no_new_privs(program, true);
+	spawn_request_no_new_privs(program, false);
+	expect_in_output(program, "\nNoNewPrivs:\t0\n");
+	expect_by_command("\"$SPAWN\" --no-new-privs -- grep NoNewPrivs: /proc/self/status", 0,
+			  "NoNewPrivs:\t1\n");
+}
+
+Test(process, death_signal_is_not_for_the_servers_child)
+{
+	struct spawn_request *request = shell_request("exit 0");
+
+	spawn_request_death_signal(request, SIGTERM);
+	expect_refused(request, -EOPNOTSUPP, "owner", "spawn_request_kill_with_caller");
+	request = shell_request("exit 0");
+	spawn_request_death_signal(request, 65);
+	expect_refused(request, -EINVAL, "request", "65");
+	request = shell_request("exit 0");
+	spawn_request_death_signal(request, SIGTERM);
+	spawn_request_death_signal(request, 0);
+	expect_output(request, "");
+}
+
+Test(process, name_of_a_leaf_is_the_end_of_its_argv0)
+{
+	struct spawn_request *request = probe_request("name", NULL);
+
+	spawn_request_argv0(request, "/some/where/spelling-checker");
+	expect_output(request, "spelling-checke\n");
 }

@@ -157,6 +157,22 @@ int spawn_request_fd(struct spawn_request *request, int fd, int target);
  * O_CLOEXEC. In the order of the calls, after passed descriptors are in place. */
 int spawn_request_open(struct spawn_request *request, int target, const char *path, int flags,
 		       mode_t mode);
+/* The child's descriptor `from` as it is then becomes `target` too; a closed one fails at step
+ * "open" (-EBADF). And it closes one, which may be closed already. In one order with the above. */
+int spawn_request_dup(struct spawn_request *request, int from, int target);
+int spawn_request_close(struct spawn_request *request, int fd);
+/*
+ * The caller's descriptors below this number that are not close-on-exec at the start are the
+ * child's at the same numbers, as fork and exec have it, or posix_spawn with closefrom(below);
+ * INT_MAX: all. Default: 3. At most 240 are passed in all.
+ */
+int spawn_request_inherit(struct spawn_request *request, int below);
+/*
+ * A pipe: the child reads its end as descriptor 0, or writes to it as any other target. *ret_fd is
+ * the other end, close-on-exec, yours to close. The child's end is the request's, so the end of
+ * file comes once the child has closed it and spawn_request_free() was called.
+ */
+int spawn_request_pipe(struct spawn_request *request, int target, int *ret_fd);
 /* Default: the caller's at the start. */
 int spawn_request_umask(struct spawn_request *request, mode_t mask);
 /*

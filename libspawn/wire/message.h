@@ -77,6 +77,13 @@ enum setting {
 	SETTING_END
 };
 
+/* What an ACTION of BODY is; with OPEN in the order of the records, once what is passed is in its
+ * place. */
+enum fd_action {
+	ACTION_DUP = 1,	  /* the first becomes the second too */
+	ACTION_CLOSE = 2, /* the first is closed */
+};
+
 enum message_type {
 #define MESSAGE(name, number, ...) MSG_##name = number,
 #include "wire/messages.def"

@@ -187,11 +187,40 @@ static void asked_death_signal(void)
 	CHECK(n == 5 && strncmp(line, "usr1\n", 5) == 0, "%zd: %s", n, line);
 }
 
+static void asked_descriptors(void)
+{
+	struct spawn_client *client;
+	struct spawn_request *request = shell("echo err >&2; ls /proc/$$/fd");
+	int file = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+
+	CHECK(file >= 0 && dup2(file, 60) == 60, "dup2");
+	client = own_client();
+	spawn_request_dup(request, 1, 2);
+	spawn_request_fd(request, file, 4);
+	spawn_request_dup(request, 4, 6);
+	spawn_request_close(request, 4);
+	expect_in_output(client, request, "err\n0\n1\n2\n6\n");
+	request = shell("ls /proc/$$/fd");
+	spawn_request_inherit(request, 1000);
+	expect_in_output(client, request, "\n60\n");
+	for (int from = 3; from < 12; from++) {
+		request = shell("exit 0");
+		spawn_request_dup(request, from, 12);
+		expect_refused(client, request, -EBADF, "open");
+	}
+	close(0);
+	request = shell("exit 0");
+	spawn_request_dup(request, 0, 3); /* nothing is there: not the host's either */
+	expect_refused(client, request, -EBADF, "open");
+	spawn_client_close(client);
+}
+
 const struct scenario process_scenarios[] = {
 	{"asked_signals", asked_signals},
 	{"asked_group_and_session", asked_group_and_session},
 	{"asked_limits_and_scheduling", asked_limits_and_scheduling},
 	{"asked_no_new_privs", asked_no_new_privs},
 	{"asked_death_signal", asked_death_signal},
+	{"asked_descriptors", asked_descriptors},
 	{NULL, NULL},
 };

@@ -112,6 +112,7 @@ void attributes_request(const struct attributes *a, struct spawn_request *reques
 			sigaddset(&set, sig);
 	spawn_request_ignore(request, &set);
 	spawn_request_session(request, a->session);
+	spawn_request_no_new_privs(request, a->no_new_privs);
 	if (a->has_block) {
 		sigprocmask(SIG_BLOCK, NULL, &set);
 		sigorset(&set, &set, &a->block);

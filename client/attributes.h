@@ -9,7 +9,7 @@
 struct spawn_request;
 
 struct attributes {
-	bool has_block, session;
+	bool has_block, session, no_new_privs;
 	sigset_t block, by_default, ignore;
 };
 

@@ -4,6 +4,7 @@
 #include "timing.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,25 @@ static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT, SIGTS
 static const char *template_of(const struct options *o)
 {
 	return o->template_name ? o->template_name : "exec";
+}
+
+/* The leaf opens them, in its working directory; standard error last, so it may be standard output.
+ */
+static void request_stdio(struct spawn_request *request, const char *const *stdio)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		const char *path = stdio[fd];
+		int flags = fd == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC;
+
+		if (!path)
+			continue;
+		if (fd == 2 && strcmp(path, "stdout") == 0)
+			spawn_request_dup(request, 1, 2);
+		else
+			spawn_request_open(request, fd,
+					   strcmp(path, "null") == 0 ? "/dev/null" : path, flags,
+					   0666);
+	}
 }
 
 /* program: the first of the arguments is one. Errors are latched in the request and told at the
@@ -50,6 +70,7 @@ static void request_fill(struct spawn_request *request, const struct options *o,
 		else
 			spawn_request_unsetenv(request, o->env[i].name);
 	}
+	request_stdio(request, o->stdio);
 	attributes_request(&o->attributes, request);
 	limits_request(&o->limits, request);
 	if (o->has_umask)

@@ -19,6 +19,10 @@ enum {
 	OPT_DEFAULT_SIGNAL,
 	OPT_IGNORE_SIGNAL,
 	OPT_SESSION,
+	OPT_STDIN,
+	OPT_STDOUT,
+	OPT_STDERR,
+	OPT_NO_NEW_PRIVS,
 	OPT_LIMIT,
 	OPT_NICE,
 	OPT_CPUS,
@@ -47,6 +51,10 @@ static const struct option long_options[] = {
 	{"default-signal", required_argument, NULL, OPT_DEFAULT_SIGNAL},
 	{"ignore-signal", required_argument, NULL, OPT_IGNORE_SIGNAL},
 	{"session", no_argument, NULL, OPT_SESSION},
+	{"no-new-privs", no_argument, NULL, OPT_NO_NEW_PRIVS},
+	{"stdin", required_argument, NULL, OPT_STDIN},
+	{"stdout", required_argument, NULL, OPT_STDOUT},
+	{"stderr", required_argument, NULL, OPT_STDERR},
 	{"limit", required_argument, NULL, OPT_LIMIT},
 	{"nice", required_argument, NULL, OPT_NICE},
 	{"cpus", required_argument, NULL, OPT_CPUS},
@@ -180,6 +188,11 @@ static int take_attribute(struct options *o, int option, const char *arg)
 		return attributes_default(&o->attributes, arg);
 	case OPT_IGNORE_SIGNAL:
 		return attributes_ignore(&o->attributes, arg);
+	case OPT_STDIN:
+	case OPT_STDOUT:
+	case OPT_STDERR:
+		o->stdio[option - OPT_STDIN] = arg;
+		return *arg ? 0 : usage_error("a standard stream wants a file");
 	case OPT_LIMIT:
 		return limits_add(&o->limits, arg);
 	case OPT_NICE:
@@ -190,6 +203,9 @@ static int take_attribute(struct options *o, int option, const char *arg)
 		return limits_oom_score_adj(&o->limits, arg);
 	case OPT_TIMER_SLACK:
 		return limits_timer_slack(&o->limits, arg);
+	case OPT_NO_NEW_PRIVS:
+		o->attributes.no_new_privs = true;
+		return 0;
 	case OPT_SESSION:
 	default:
 		o->attributes.session = true;

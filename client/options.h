@@ -37,6 +37,7 @@ struct options {
 	const char *socket;	   /* NULL: the default */
 	const char *template_name; /* NULL: that of programs */
 	const char *argv0, *chdir;
+	const char *stdio[3]; /* NULL: this command's */
 	struct env_edit *env;
 	size_t n_env;
 	bool ignore_environment;

@@ -147,6 +147,19 @@ int spawn_request_timer_slack(struct spawn_request *r, uint64_t ns)
 	return set(r, SETTING_TIMER_SLACK, ns);
 }
 
+int spawn_request_no_new_privs(struct spawn_request *r, bool on)
+{
+	return on ? set(r, SETTING_NO_NEW_PRIVS, 1) : unset(r, SETTING_NO_NEW_PRIVS);
+}
+
+int spawn_request_death_signal(struct spawn_request *r, int sig)
+{
+	if (sig < 0 || sig > 64)
+		return MISTAKE(r, -EINVAL, "%d is no signal", sig);
+	return sig > 0 ? set(r, SETTING_DEATH_SIGNAL, (uint64_t)sig)
+		       : unset(r, SETTING_DEATH_SIGNAL);
+}
+
 size_t attributes_size(const struct attributes *a)
 {
 	return (size_t)__builtin_popcount(a->given) * (WIRE_RECORD_SIZE + 12) +

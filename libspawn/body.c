@@ -9,6 +9,7 @@
 #include "wire/channel.h"
 #include "wire/sealed.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -36,17 +37,6 @@ struct passing {
 	struct identity *as; /* NULL: of no interest */
 };
 
-static bool is_asked_for(const struct spawn_request *r, int target)
-{
-	for (size_t i = 0; i < r->n_fds; i++)
-		if (r->fds[i].target == target)
-			return true;
-	for (size_t i = 0; i < r->n_opens; i++)
-		if (r->opens[i].target == target)
-			return true;
-	return false;
-}
-
 /* What exec would keep: where the caller has none, a descriptor of this library's may be in its
  * place. */
 static bool is_callers(int fd)
@@ -63,6 +53,26 @@ static int pass(struct passing *p, int fd, int target)
 	p->fd[1 + p->n++] = fd;
 	p->target[p->n_targets++] = (uint32_t)target;
 	return 0;
+}
+
+/* As exec would; what the request passes itself is the child's in its place. */
+static int pass_inherited(struct passing *p, const struct spawn_request *r)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int rc = 0;
+
+	if (!dir)
+		return -errno;
+	while (rc == 0 && (entry = readdir(dir))) {
+		long fd = strtol(entry->d_name, NULL, 10);
+
+		if (fd > 2 && fd < r->inherit_below && fd != dirfd(dir) && is_callers((int)fd) &&
+		    request_needs_stdio(r, (int)fd))
+			rc = pass(p, (int)fd, (int)fd);
+	}
+	closedir(dir);
+	return rc;
 }
 
 static int collect_fds(struct passing *p, const struct spawn_request *r, struct spawn_error *err)
@@ -85,11 +95,16 @@ static int collect_fds(struct passing *p, const struct spawn_request *r, struct 
 		p->program = true;
 	}
 	rc = 0;
-	for (int fd = 0; rc == 0 && fd <= 2; fd++)
-		if (!is_asked_for(r, fd) && is_callers(fd))
+	for (int fd = 0; rc == 0 && fd <= 2 && fd < r->inherit_below; fd++)
+		if (request_needs_stdio(r, fd) && is_callers(fd))
 			rc = pass(p, fd, fd);
+	if (rc == 0 && r->inherit_below > 3)
+		rc = pass_inherited(p, r);
 	for (size_t i = 0; rc == 0 && i < r->n_fds; i++)
 		rc = pass(p, r->fds[i].fd, r->fds[i].target);
+	if (rc < 0 && rc != -EMFILE)
+		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_FDS,
+				   "cannot list the descriptors that are to be inherited");
 	if (rc < 0)
 		return error_set(err, rc, SPAWN_ORIGIN_CLIENT, STEP_FDS,
 				 "more than %d descriptors to pass, with 0, 1 and 2",
@@ -110,8 +125,8 @@ static size_t body_size(const struct spawn_request *r, const char *argv0, const 
 	size += RECORDS_BYTES(4, 8); /* FLAGS, UMASK, SIGMASK, SIGIGNORE */
 	size += attributes_size(&r->attributes);
 	size += RECORDS_BYTES(p->n_targets, 4);
-	for (size_t i = 0; i < r->n_opens; i++)
-		size += RECORDS_BYTES(1, 12 + strlen(r->opens[i].path));
+	for (size_t i = 0; i < r->n_steps; i++)
+		size += RECORDS_BYTES(1, 12 + (r->steps[i].path ? strlen(r->steps[i].path) : 0));
 	return size + RECORDS_BYTES(RLIM_NLIMITS, 20);
 }
 
@@ -135,19 +150,19 @@ static void encode_program(struct frame *f, const struct spawn_request *r, const
 		frame_string(f, REC_SEARCH, search);
 }
 
-static void encode_opens(struct frame *f, const struct spawn_request *r)
+static void encode_steps(struct frame *f, const struct spawn_request *r)
 {
-	for (size_t i = 0; i < r->n_opens; i++) {
-		const struct fd_opening *o = &r->opens[i];
-		size_t n = strlen(o->path);
-		uint8_t *p = frame_space(f, REC_OPEN, 12 + n);
+	for (size_t i = 0; i < r->n_steps; i++) {
+		const struct fd_step *o = &r->steps[i];
+		size_t n = o->path ? strlen(o->path) : 0;
+		uint8_t *p = frame_space(f, o->path ? REC_OPEN : REC_ACTION, 12 + n);
 
 		if (!p)
 			return;
-		put_u32(p, (uint32_t)o->target);
-		put_u32(p + 4, (uint32_t)o->flags);
-		put_u32(p + 8, (uint32_t)o->mode);
-		memcpy(p + 12, o->path, n);
+		put_u32(p, o->path ? (uint32_t)o->target : o->act);
+		put_u32(p + 4, (uint32_t)(o->path ? o->flags : o->from));
+		put_u32(p + 8, o->path ? (uint32_t)o->mode : (uint32_t)o->target);
+		memcpy(p + 12, o->path ? o->path : "", n);
 	}
 }
 
@@ -256,7 +271,7 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 	attributes_encode(&r->attributes, &f);
 	for (size_t i = 0; i < p->n_targets; i++)
 		frame_u32(&f, REC_FD, p->target[i]);
-	encode_opens(&f, r);
+	encode_steps(&f, r);
 	rc = encode_limits(&f, r->attributes.limits_given);
 	if (rc < 0)
 		return error_errno(err, rc, SPAWN_ORIGIN_CLIENT, STEP_RLIMIT, "read the limits");
@@ -429,6 +444,15 @@ int body_wait(struct body *body, int pidfd, uint64_t deadline)
 	return 0;
 }
 
+static int step_error(const struct fd_step *s, int code, struct spawn_error *err)
+{
+	if (s->path)
+		return error_errno(err, code, SPAWN_ORIGIN_LEAF, STEP_OPEN, "cannot open '%s'",
+				   s->path);
+	return error_errno(err, code, SPAWN_ORIGIN_LEAF, STEP_OPEN,
+			   "cannot duplicate the child's descriptor %d as %d", s->from, s->target);
+}
+
 int body_error(const struct body *body, const struct spawn_request *r, struct spawn_error *err)
 {
 	int code = body->code > 0 && body->code < 4096 ? -(int)body->code : -EPROTO;
@@ -438,9 +462,8 @@ int body_error(const struct body *body, const struct spawn_request *r, struct sp
 	if (r && body->step == STEP_CHDIR && r->chdir)
 		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step,
 				   "cannot change directory to '%s'", r->chdir);
-	if (r && body->step == STEP_OPEN && body->has_index && body->index < r->n_opens)
-		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step, "cannot open '%s'",
-				   r->opens[body->index].path);
+	if (r && body->step == STEP_OPEN && body->has_index && body->index < r->n_steps)
+		return step_error(&r->steps[body->index], code, err);
 	if (r && attributes_error(&r->attributes, body->step, code,
 				  body->has_index ? body->index : UINT32_MAX, err))
 		return code;

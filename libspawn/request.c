@@ -6,7 +6,6 @@
 #include "wire/message.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,7 @@
 
 #define TEMPLATE_NAME_MAX 64
 
-static int no_memory(struct spawn_request *r)
+int request_no_memory(struct spawn_request *r)
 {
 	return MISTAKE(r, -ENOMEM, "out of memory while making the request");
 }
@@ -30,7 +29,7 @@ static int add_string(struct spawn_request *r, struct strings *to, const char *s
 	int rc = strings_add(to, string);
 
 	if (rc == -ENOMEM)
-		return no_memory(r);
+		return request_no_memory(r);
 	return rc < 0 ? too_big(r) : 0;
 }
 
@@ -39,7 +38,7 @@ static int replace(struct spawn_request *r, char **slot, const char *string)
 	char *copy = strdup(string);
 
 	if (!copy)
-		return no_memory(r);
+		return request_no_memory(r);
 	free(*slot);
 	*slot = copy;
 	return 0;
@@ -53,6 +52,7 @@ struct spawn_request *spawn_request_new(const char *template_name)
 		return NULL;
 	r->program_fd = -1;
 	r->chdir_fd = -1;
+	r->inherit_below = 3;
 	if (!template_name)
 		template_name = "exec";
 	if (!*template_name) {
@@ -76,13 +76,10 @@ void spawn_request_free(struct spawn_request *r)
 		return;
 	for (size_t i = 0; i < r->n_changes; i++)
 		free(r->changes[i].entry);
-	for (size_t i = 0; i < r->n_opens; i++)
-		free(r->opens[i].path);
+	request_free_descriptors(r);
 	strings_free(&r->args);
 	strings_free(&r->env);
 	free(r->changes);
-	free(r->opens);
-	free(r->fds);
 	free(r->chdir);
 	free(r->program);
 	free(r->argv0);
@@ -189,7 +186,7 @@ static int add_change(struct spawn_request *r, char *entry, size_t name_len, boo
 	more = reallocarray(r->changes, r->n_changes + 1, sizeof(*more));
 	if (!more) {
 		free(entry);
-		return no_memory(r);
+		return request_no_memory(r);
 	}
 	r->changes = more;
 	r->changes[r->n_changes++] = (struct env_change){entry, name_len, unset};
@@ -214,7 +211,7 @@ int spawn_request_setenv(struct spawn_request *r, const char *name, const char *
 	if (!value)
 		return MISTAKE(r, -EINVAL, "the value of %s is NULL", name);
 	if (asprintf(&entry, "%s=%s", name, value) < 0)
-		return no_memory(r);
+		return request_no_memory(r);
 	return add_change(r, entry, strlen(name), false);
 }
 
@@ -226,10 +223,10 @@ int spawn_request_unsetenv(struct spawn_request *r, const char *name)
 	if (rc < 0)
 		return rc;
 	entry = strdup(name);
-	return entry ? add_change(r, entry, strlen(name), true) : no_memory(r);
+	return entry ? add_change(r, entry, strlen(name), true) : request_no_memory(r);
 }
 
-static int check_path(struct spawn_request *r, const char *path)
+int request_check_path(struct spawn_request *r, const char *path)
 {
 	if (!path || !*path)
 		return MISTAKE(r, -ENOENT, "a path is empty");
@@ -240,7 +237,7 @@ static int check_path(struct spawn_request *r, const char *path)
 
 int spawn_request_chdir(struct spawn_request *r, const char *path)
 {
-	int rc = check_path(r, path);
+	int rc = request_check_path(r, path);
 
 	return rc < 0 ? rc : replace(r, &r->chdir, path);
 }
@@ -250,76 +247,6 @@ int spawn_request_chdir_fd(struct spawn_request *r, int fd)
 	if (fd < 0)
 		return MISTAKE(r, -EBADF, "no descriptor has the number %d", fd);
 	r->chdir_fd = fd;
-	return 0;
-}
-
-void request_copy(const struct spawn_request *request, struct spawn_request *ret)
-{
-	*ret = *request;
-	ret->fds = NULL;
-	if (request->n_fds == 0)
-		return;
-	ret->fds = reallocarray(NULL, request->n_fds, sizeof(*ret->fds));
-	if (ret->fds) {
-		memcpy(ret->fds, request->fds, request->n_fds * sizeof(*ret->fds));
-	} else {
-		ret->n_fds = 0;
-		no_memory(ret);
-	}
-}
-
-void request_copy_end(struct spawn_request *copy)
-{
-	free(copy->fds);
-	copy->fds = NULL;
-}
-
-int spawn_request_fd(struct spawn_request *r, int fd, int target)
-{
-	struct fd_passing *more;
-
-	if (fd < 0 || target < 0)
-		return MISTAKE(r, -EBADF, "descriptor %d cannot be passed as %d", fd, target);
-	for (size_t i = 0; i < r->n_fds; i++) {
-		if (r->fds[i].target == target) {
-			r->fds[i].fd = fd;
-			return 0;
-		}
-	}
-	if (r->n_fds == WIRE_USER_FDS)
-		return MISTAKE(r, -EMFILE, "more than %d descriptors to pass", WIRE_USER_FDS);
-	more = reallocarray(r->fds, r->n_fds + 1, sizeof(*more));
-	if (!more)
-		return no_memory(r);
-	r->fds = more;
-	r->fds[r->n_fds++] = (struct fd_passing){fd, target};
-	return 0;
-}
-
-int spawn_request_open(struct spawn_request *r, int target, const char *path, int flags,
-		       mode_t mode)
-{
-	struct fd_opening *more;
-	char *copy;
-	int rc = check_path(r, path);
-
-	if (rc < 0)
-		return rc;
-	if (target < 0)
-		return MISTAKE(r, -EBADF, "'%s' cannot be opened as descriptor %d", path, target);
-	if (flags & O_CLOEXEC)
-		return MISTAKE(r, -EINVAL,
-			       "'%s': a descriptor that the child keeps cannot be "
-			       "O_CLOEXEC",
-			       path);
-	more = reallocarray(r->opens, r->n_opens + 1, sizeof(*more));
-	if (!more)
-		return no_memory(r);
-	r->opens = more;
-	copy = strdup(path);
-	if (!copy)
-		return no_memory(r);
-	r->opens[r->n_opens++] = (struct fd_opening){copy, target, flags, mode};
 	return 0;
 }
 

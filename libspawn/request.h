@@ -17,9 +17,11 @@ struct fd_passing {
 	int fd, target;
 };
 
-struct fd_opening {
-	char *path;
-	int target, flags;
+/* In their order: a file that the child opens, or what it does with what it has. */
+struct fd_step {
+	char *path;   /* to open; owned; NULL: none */
+	uint32_t act; /* enum fd_action; 0: open */
+	int from, target, flags;
 	mode_t mode;
 };
 
@@ -40,8 +42,11 @@ struct spawn_request {
 	char *chdir;  /* from there */
 	struct fd_passing *fds;
 	size_t n_fds;
-	struct fd_opening *opens;
-	size_t n_opens;
+	struct fd_step *steps;
+	size_t n_steps;
+	int inherit_below; /* 3 unless said */
+	int *owned;	   /* the child's ends of pipes */
+	size_t n_owned;
 	bool umask_given, nofork_given, deadline_given, kill_with_caller, owner_given;
 	enum spawn_owner owner;
 	mode_t umask;
@@ -62,6 +67,12 @@ struct spawn_request {
  */
 void request_copy(const struct spawn_request *request, struct spawn_request *ret);
 void request_copy_end(struct spawn_request *copy);
+
+/* descriptors.c */
+void request_free_descriptors(struct spawn_request *request);
+int request_no_memory(struct spawn_request *request);
+int request_check_path(struct spawn_request *request, const char *path);
+bool request_needs_stdio(const struct spawn_request *request, int fd);
 
 bool request_has_program(const struct spawn_request *request);
 /* What argv[0] is. Borrowed from the request. */

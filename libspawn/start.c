@@ -45,8 +45,8 @@ static int check_own(const struct spawn_request *r, bool has_server, struct spaw
 		return refuse(
 			err, -EOPNOTSUPP,
 			"kill_with_caller is a server's work: a child of the caller's lives on "
-			"as after fork; leave SPAWN_OWNER_CALLER out, or use prctl(2) "
-			"PR_SET_PDEATHSIG in the program");
+			"as after fork; leave SPAWN_OWNER_CALLER out, or use "
+			"spawn_request_death_signal()");
 	if (r->deadline_given)
 		return refuse(
 			err, -EOPNOTSUPP,
@@ -63,6 +63,11 @@ static int check_servers(const struct spawn_request *r, struct spawn_error *err)
 			      "a child of the server's is in another session than this process's "
 			      "groups and leads one of its own: use SPAWN_OWNER_CALLER, or process "
 			      "group 0");
+	if (attributes_have(&r->attributes, SETTING_DEATH_SIGNAL))
+		return refuse(
+			err, -EOPNOTSUPP,
+			"a death signal is of the parent, and this child's is the server: use "
+			"spawn_request_kill_with_caller(), or SPAWN_OWNER_CALLER");
 	return 0;
 }
 

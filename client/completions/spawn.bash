@@ -24,7 +24,8 @@ _spawn() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i word template=
 	local options='-t --template -C --chdir -E --setenv -u --unset -i --ignore-environment
 		--argv0 --umask --nofork --nofork=off --nofork=copy --nofork=process
-		--block-signal --default-signal --ignore-signal --session --limit --nice --cpus
+		--block-signal --default-signal --ignore-signal --session --no-new-privs
+		--stdin --stdout --stderr --limit --nice --cpus
 		--oom-score-adj --timer-slack --timeout --grace --detach --timing --json -s --socket --help --version'
 
 	COMPREPLY=()
@@ -43,7 +44,7 @@ _spawn() {
 			;;
 		-C | --chdir | -E | --setenv | -u | --unset | -s | --socket | \
 			--argv0 | --umask | --block-signal | --default-signal | --ignore-signal | \
-			--limit | --nice | --cpus | --oom-score-adj | --timer-slack | \
+			--stdin | --stdout | --stderr | --limit | --nice | --cpus | --oom-score-adj | --timer-slack | \
 			--timeout | --grace) ((i++)) ;;
 		-* | =) ;;
 		*)
@@ -61,7 +62,7 @@ _spawn() {
 		mapfile -t COMPREPLY < <(compgen -e -S = -- "$cur")
 		compopt -o nospace
 		;;
-	-s | --socket) compopt -o default ;;
+	-s | --socket | --stdin | --stdout | --stderr) compopt -o default ;;
 	--block-signal | --default-signal | --ignore-signal)
 		mapfile -t COMPREPLY < <(compgen -A signal -- "$cur")
 		;;

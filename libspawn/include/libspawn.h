@@ -160,6 +160,22 @@ int spawn_request_fd(struct spawn_request *request, int fd, int target);
  * O_CLOEXEC. In the order of the calls, after passed descriptors are in place. */
 int spawn_request_open(struct spawn_request *request, int target, const char *path, int flags,
 		       mode_t mode);
+/* The child's descriptor `from` as it is then becomes `target` too; a closed one fails at step
+ * "open" (-EBADF). And it closes one, which may be closed already. In one order with the above. */
+int spawn_request_dup(struct spawn_request *request, int from, int target);
+int spawn_request_close(struct spawn_request *request, int fd);
+/*
+ * The caller's descriptors below this number that are not close-on-exec at the start are the
+ * child's at the same numbers, as fork and exec have it, or posix_spawn with closefrom(below);
+ * INT_MAX: all. Default: 3. At most 240 are passed in all.
+ */
+int spawn_request_inherit(struct spawn_request *request, int below);
+/*
+ * A pipe: the child reads its end as descriptor 0, or writes to it as any other target. *ret_fd is
+ * the other end, close-on-exec, yours to close. The child's end is the request's, so the end of
+ * file comes once the child has closed it and spawn_request_free() was called.
+ */
+int spawn_request_pipe(struct spawn_request *request, int target, int *ret_fd);
 /* Default: the caller's at the start. */
 int spawn_request_umask(struct spawn_request *request, mode_t mask);
 /*
@@ -214,6 +230,17 @@ int spawn_request_cpus(struct spawn_request *request, size_t n, const unsigned *
 int spawn_request_oom_score_adj(struct spawn_request *request, int value);
 /* How late its timers may be, in ns, at least 1 (PR_SET_TIMERSLACK). */
 int spawn_request_timer_slack(struct spawn_request *request, uint64_t ns);
+
+/* It, and what it executes, never gains privileges by exec: setuid programs do not
+ * (PR_SET_NO_NEW_PRIVS). Default: as its parent. */
+int spawn_request_no_new_privs(struct spawn_request *request, bool on);
+/*
+ * The signal that a child of this process gets when its parent ends, 0 for none, the default
+ * (PR_SET_PDEATHSIG). As the kernel has it the parent is a thread: the one that started the private
+ * host, by spawn_private_open() or the first request, or after its end another. A setuid program
+ * loses it. For a child of the server's -EOPNOTSUPP at the start: kill_with_caller stands for it.
+ */
+int spawn_request_death_signal(struct spawn_request *request, int sig);
 
 enum spawn_nofork {
 	SPAWN_NOFORK_OFF = 0,

@@ -113,24 +113,15 @@ static void attributes_give(const posix_spawnattr_t *attr, short flags, struct s
 	}
 }
 
-static const char *table_give(const struct table *t, struct spawn_request *r)
+/* All that it is to have, and nothing that is there by itself. */
+static void table_give(const struct table *t, struct spawn_request *r)
 {
-	bool standard[3] = {false, false, false};
-	for (size_t i = 0; i < t->n; i++) {
-		const struct table_entry *e = &t->entries[i];
-
-		if (e->cloexec)
-			continue;
-		if (e->target < 3)
-			standard[e->target] = true;
-		spawn_request_fd(r, e->fd, e->target);
-	}
-	for (int i = 0; i < 3; i++)
-		if (!standard[i] && (fcntl(i, F_GETFD) & FD_CLOEXEC) == 0 && fcntl(i, F_GETFD) >= 0)
-			return "it closes a standard descriptor";
+	spawn_request_inherit(r, 0);
+	for (size_t i = 0; i < t->n; i++)
+		if (!t->entries[i].cloexec)
+			spawn_request_fd(r, t->entries[i].fd, t->entries[i].target);
 	if (t->directory >= 0)
 		spawn_request_chdir_fd(r, t->directory);
-	return NULL;
 }
 
 static struct spawn_request *request_make(const char *path, bool search, char *const *argv,
@@ -208,9 +199,8 @@ static int serve(pid_t *ret_pid, int *ret_pidfd, const char *path, bool search,
 		r = request_make(path, search, argv, env);
 		rc = r ? 0 : ENOMEM;
 	}
-	if (r)
-		*ret_left = table_give(&table, r);
-	if (r && !*ret_left) {
+	if (r) {
+		table_give(&table, r);
 		rc = -start(r, attr, flags, ret_pid, ret_pidfd, &err);
 		if (rc && err.origin != SPAWN_ORIGIN_LEAF && rc != EINPROGRESS)
 			*ret_left = err.message;

@@ -72,7 +72,16 @@ enum setting {
 	SETTING_NICE = 3,	   /* signed */
 	SETTING_OOM_SCORE_ADJ = 4, /* signed */
 	SETTING_TIMER_SLACK = 5,   /* ns */
+	SETTING_NO_NEW_PRIVS = 6,  /* 1 */
+	SETTING_DEATH_SIGNAL = 7,  /* what it gets when its parent, the caller, ends */
 	SETTING_END
+};
+
+/* What an ACTION of BODY is; with OPEN in the order of the records, once what is passed is in its
+ * place. */
+enum fd_action {
+	ACTION_DUP = 1,	  /* the first becomes the second too */
+	ACTION_CLOSE = 2, /* the first is closed */
 };
 
 enum message_type {

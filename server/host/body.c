@@ -198,6 +198,11 @@ static int targets_end(const struct body *b)
 
 		if (r.type == REC_FD || r.type == REC_OPEN)
 			target = (int)(get_u32(r.data) & INT_MAX);
+		else if (r.type == REC_ACTION && get_u32(r.data) == ACTION_DUP)
+			target = (int)((get_u32(r.data + 4) > get_u32(r.data + 8)
+						? get_u32(r.data + 4)
+						: get_u32(r.data + 8)) &
+				       INT_MAX);
 		if (target >= end && target < INT_MAX)
 			end = target + 1;
 	}
@@ -268,17 +273,36 @@ static int open_one(const struct record *r, struct body_error *failed, int index
 	return placed < 0 ? fail(failed, STEP_OPEN, placed, index) : 0;
 }
 
-static int open_files(struct body *b, struct body_error *failed)
+/* Nothing of the child's is at end or above, but what the leaf itself needs is. */
+static int act(const struct record *r, int end, struct body_error *failed, int index)
+{
+	uint32_t action = get_u32(r->data), from = get_u32(r->data + 4), to = get_u32(r->data + 8);
+
+	if (action == ACTION_CLOSE) {
+		if (from < (uint32_t)end)
+			close((int)from);
+		return 0;
+	}
+	if (action != ACTION_DUP)
+		return fail(failed, STEP_BODY, -EPROTO, -1);
+	/* What is close-on-exec is not the child's: one of 0 to 2 that it has not. */
+	if (from >= (uint32_t)end || to >= (uint32_t)end || fcntl((int)from, F_GETFD) != 0)
+		return fail(failed, STEP_OPEN, -EBADF, index);
+	return dup2((int)from, (int)to) < 0 ? fail(failed, STEP_OPEN, -errno, index) : 0;
+}
+
+static int open_files(struct body *b, int end, struct body_error *failed)
 {
 	struct record r;
 	int i = 0;
 
 	message_for_each (&b->message, cursor, &r) {
-		int rc;
+		int rc = 0;
 
-		if (r.type != REC_OPEN)
-			continue;
-		rc = open_one(&r, failed, i++);
+		if (r.type == REC_OPEN)
+			rc = open_one(&r, failed, i++);
+		else if (r.type == REC_ACTION)
+			rc = act(&r, end, failed, i++);
 		if (rc < 0)
 			return rc;
 	}
@@ -298,7 +322,7 @@ static int next_target(const struct body *b, int from, int socket)
 	message_for_each (&b->message, cursor, &r) {
 		int target;
 
-		if (r.type != REC_FD && r.type != REC_OPEN)
+		if (r.type != REC_FD)
 			continue;
 		target = (int)(get_u32(r.data) & INT_MAX);
 		if (target >= from && target < best)
@@ -339,10 +363,12 @@ int body_apply(struct body *b, const struct rlimit *limits, int *socket, struct 
 		return r;
 	if (message_has(&b->message, REC_UMASK))
 		umask((mode_t)message_u32(&b->message, REC_UMASK) & 0777);
-	if ((r = open_files(b, failed)) < 0 || (r = close_the_rest(b, *socket, failed)) < 0)
+	/* Then, so that nothing of the leaf's own is duplicated. */
+	if ((r = close_the_rest(b, *socket, failed)) < 0 || (r = open_files(b, floor, failed)) < 0)
 		return r;
 	if ((r = limits_affinity(&b->message, failed)) < 0 ||
 	    (r = settings_schedule(&b->settings, b->of_server, failed)) < 0)
 		return r;
-	return limits_set(&b->message, limits, failed);
+	r = limits_set(&b->message, limits, failed);
+	return r < 0 ? r : settings_confine(&b->settings, b->of_server, failed);
 }

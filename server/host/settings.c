@@ -158,3 +158,30 @@ int settings_schedule(const struct settings *s, bool of_server, struct body_erro
 		r = set_timer_slack(s->value[SETTING_TIMER_SLACK]);
 	return r < 0 ? fail(failed, STEP_TIMER_SLACK, r) : 0;
 }
+
+static int set_death_signal(uint64_t sig)
+{
+	int now = 0;
+
+	if (sig == 0 || sig > 64)
+		return -EINVAL;
+	if (prctl(PR_SET_PDEATHSIG, (unsigned long)sig, 0, 0, 0) < 0 ||
+	    prctl(PR_GET_PDEATHSIG, &now, 0, 0, 0) < 0)
+		return -errno;
+	return now == (int)sig ? 0 : -EPERM;
+}
+
+int settings_confine(const struct settings *s, bool of_server, struct body_error *failed)
+{
+	int r = 0;
+
+	/* Its parent is its host, whose end is no matter of the caller's. */
+	if (is_given(s, SETTING_DEATH_SIGNAL))
+		r = of_server ? -EOPNOTSUPP : set_death_signal(s->value[SETTING_DEATH_SIGNAL]);
+	if (r < 0)
+		return fail(failed, STEP_DEATH_SIGNAL, r);
+	if (is_given(s, SETTING_NO_NEW_PRIVS) && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+						  prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1))
+		return fail(failed, STEP_NO_NEW_PRIVS, errno ? -errno : -EPERM);
+	return 0;
+}

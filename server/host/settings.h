@@ -25,4 +25,7 @@ int settings_enter_group(const struct settings *s, bool of_server, struct body_e
 /* How it is scheduled and weighed: while it has the descriptors, and the limits, for it. */
 int settings_schedule(const struct settings *s, bool of_server, struct body_error *failed);
 
+/* What it may not any more, and what a change of credentials would undo: last. */
+int settings_confine(const struct settings *s, bool of_server, struct body_error *failed);
+
 #endif

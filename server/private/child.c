@@ -93,6 +93,9 @@ _Noreturn void private_child_run(struct private_host *h, struct private_child *c
 	raise_limits(h->limits, &body);
 	if (body_apply(&body, h->limits, &c->body, &failed) < 0)
 		die(c->body, &failed);
+	/* The signal of a death that was before it was asked for does not come. */
+	if (body.settings.given & 1u << SETTING_DEATH_SIGNAL && getppid() != h->parent_pid)
+		_exit(127);
 	if (c->nofork != NOFORK_OFF) {
 		r = nofork_install(c->nofork);
 		if (r < 0)

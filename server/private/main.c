@@ -311,6 +311,7 @@ static void prepare(struct private_host *h)
 	for (int fd = 0; fd <= 2; fd++)
 		open("/", O_PATH | O_CLOEXEC);
 	h->parent = open_parent();
+	h->parent_pid = getppid();
 	/* Children start from none ignored; what the application ignores comes with each request.
 	 */
 	signals_default();

@@ -15,7 +15,8 @@
 #define PRIVATE_CHANNEL_FD 3
 
 struct private_host {
-	int parent; /* pidfd of the application; -1 where that cannot be had */
+	int parent;	  /* pidfd of the application; -1 where that cannot be had */
+	pid_t parent_pid; /* its copies have the same; 0 where its namespace does not show it */
 	uint64_t count;
 	struct rlimit limits[RLIM_NLIMITS]; /* as it has them, and its copies with it */
 };

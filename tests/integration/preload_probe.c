@@ -188,6 +188,12 @@ static void actions(void)
 	start_with(&fa, NULL);
 	posix_spawn_file_actions_destroy(&fa);
 
+	say("actions: a standard one closed\n");
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_addclose(&fa, 0);
+	start_with(&fa, NULL);
+	posix_spawn_file_actions_destroy(&fa);
+
 	say("actions: what fails\n");
 	posix_spawn_file_actions_init(&fa);
 	posix_spawn_file_actions_adddup2(&fa, 222, 0);

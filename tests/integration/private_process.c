@@ -148,9 +148,79 @@ static void asked_limits_and_scheduling(void)
 	spawn_client_close(client);
 }
 
+static void asked_no_new_privs(void)
+{
+	struct spawn_client *client = own_client();
+	struct spawn_request *request = status_request();
+
+	spawn_request_no_new_privs(request, true);
+	expect_in_output(client, request, "\nNoNewPrivs:\t1\n");
+	expect_in_output(client, status_request(), "\nNoNewPrivs:\t0\n");
+	spawn_client_close(client);
+}
+
+/* An application that ends at once, with a child that says why it does. */
+static void asked_death_signal(void)
+{
+	char line[16] = "";
+	int out[2], ready[2];
+	pid_t application;
+	ssize_t n;
+
+	CHECK(pipe2(out, O_CLOEXEC) == 0 && pipe2(ready, O_CLOEXEC) == 0, "pipe");
+	application = fork();
+	if (application == 0) {
+		struct spawn_client *client = own_client();
+		struct spawn_request *request =
+			shell("trap 'echo usr1 >&5; exit' USR1; echo ready >&5; read x <&6");
+
+		spawn_request_fd(request, out[1], 5);
+		spawn_request_fd(request, ready[0], 6);
+		spawn_request_death_signal(request, SIGUSR1);
+		start(client, request);
+		CHECK(read(out[0], line, 6) == 6, "no word");
+		_exit(0);
+	}
+	CHECK(wait_status(application) == 0, "the application");
+	close(out[1]);
+	n = read(out[0], line, sizeof(line) - 1);
+	CHECK(n == 5 && strncmp(line, "usr1\n", 5) == 0, "%zd: %s", n, line);
+}
+
+static void asked_descriptors(void)
+{
+	struct spawn_client *client;
+	struct spawn_request *request = shell("echo err >&2; ls /proc/$$/fd");
+	int file = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+
+	CHECK(file >= 0 && dup2(file, 60) == 60, "dup2");
+	client = own_client();
+	spawn_request_dup(request, 1, 2);
+	spawn_request_fd(request, file, 4);
+	spawn_request_dup(request, 4, 6);
+	spawn_request_close(request, 4);
+	expect_in_output(client, request, "err\n0\n1\n2\n6\n");
+	request = shell("ls /proc/$$/fd");
+	spawn_request_inherit(request, 1000);
+	expect_in_output(client, request, "\n60\n");
+	for (int from = 3; from < 12; from++) {
+		request = shell("exit 0");
+		spawn_request_dup(request, from, 12);
+		expect_refused(client, request, -EBADF, "open");
+	}
+	close(0);
+	request = shell("exit 0");
+	spawn_request_dup(request, 0, 3); /* nothing is there: not the host's either */
+	expect_refused(client, request, -EBADF, "open");
+	spawn_client_close(client);
+}
+
 const struct scenario process_scenarios[] = {
 	{"asked_signals", asked_signals},
 	{"asked_group_and_session", asked_group_and_session},
 	{"asked_limits_and_scheduling", asked_limits_and_scheduling},
+	{"asked_no_new_privs", asked_no_new_privs},
+	{"asked_death_signal", asked_death_signal},
+	{"asked_descriptors", asked_descriptors},
 	{NULL, NULL},
 };

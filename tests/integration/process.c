@@ -5,6 +5,8 @@
 #include "server.h"
 #include "tool.h"
 
+#include "base/fd.h"
+
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +28,8 @@ static void start(void)
 	/* The kernel would let a process go back from here. */
 	cr_assert(fd >= 0 && write(fd, "100", 3) == 3);
 	close(fd);
-	server_start(&server, CONFIG(PROBE "," EXEC("exec", PRESTART)));
+	server_start(&server, CONFIG(PROBE "," EXEC("exec", PRESTART) "," TEMPLATE(
+				      "free", "probe.so", NOFORK("off") "," COLD)));
 	client = server_client(&server);
 }
 
@@ -323,4 +326,188 @@ Test(process, scheduling_that_cannot_be_fails_with_its_step)
 	request = shell_request("exit 0");
 	spawn_request_timer_slack(request, 0);
 	expect_refused(request, -EINVAL, "request", "1 ns");
+}
+
+/* ---- privileges, the caller's end, the name ---- */
+
+Test(process, no_new_privs_holds_where_asked)
+{
+	struct spawn_request *leaf = template_request("free", "no-new-privs", NULL),
+			     *program = status_request();
+
+	spawn_request_no_new_privs(leaf, true);
+	expect_output(leaf, "no_new_privs 1\n");
+	expect_output(template_request("free", "no-new-privs", NULL), "no_new_privs 0\n");
+	spawn_request_no_new_privs(program, true);
+	expect_in_output(program, "\nNoNewPrivs:\t1\n");
+	program = status_request();
+	spawn_request_no_new_privs(program, true);
+	spawn_request_no_new_privs(program, false);
+	expect_in_output(program, "\nNoNewPrivs:\t0\n");
+	expect_by_command("\"$SPAWN\" --no-new-privs -- grep NoNewPrivs: /proc/self/status", 0,
+			  "NoNewPrivs:\t1\n");
+}
+
+Test(process, death_signal_is_not_for_the_servers_child)
+{
+	struct spawn_request *request = shell_request("exit 0");
+
+	spawn_request_death_signal(request, SIGTERM);
+	expect_refused(request, -EOPNOTSUPP, "owner", "spawn_request_kill_with_caller");
+	request = shell_request("exit 0");
+	spawn_request_death_signal(request, 65);
+	expect_refused(request, -EINVAL, "request", "65");
+	request = shell_request("exit 0");
+	spawn_request_death_signal(request, SIGTERM);
+	spawn_request_death_signal(request, 0);
+	expect_output(request, "");
+}
+
+Test(process, name_of_a_leaf_is_the_end_of_its_argv0)
+{
+	struct spawn_request *request = probe_request("name", NULL);
+
+	spawn_request_argv0(request, "/some/where/spelling-checker");
+	expect_output(request, "spelling-checke\n");
+}
+
+/* ---- descriptors ---- */
+
+/* What the steps below make of a file with "abc" in it, passed as 5. */
+static void ask_descriptors(struct spawn_request *request, int file)
+{
+	spawn_request_fd(request, file, 5);
+	spawn_request_dup(request, 5, 3);
+	spawn_request_open(request, 5, "/dev/null", O_RDONLY, 0);
+	spawn_request_dup(request, 3, 9);
+	spawn_request_close(request, 3);
+	spawn_request_close(request, 77);
+	spawn_request_open(request, 3, "/dev/zero", O_RDONLY, 0);
+	spawn_request_close(request, 0);
+}
+
+static int file_of(const char *text)
+{
+	int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+Test(process, descriptors_are_opened_duplicated_and_closed_in_order)
+{
+	struct spawn_request *program = shell_request("ls /proc/$$/fd && cat <&9 && "
+						      "readlink /proc/$$/fd/3 /proc/$$/fd/5"),
+			     *leaf = probe_request("print-fds", NULL);
+	_cleanup_close_ int a = file_of("abc\n"), b = file_of("abc\n");
+	char *output;
+
+	ask_descriptors(program, a);
+	expect_output(program, "1\n2\n3\n5\n9\nabc\n/dev/zero\n/dev/null\n");
+	ask_descriptors(leaf, b);
+	output = probe_output(client, leaf);
+	cr_expect(strncmp(output, "1 pipe:", 7) == 0 && strstr(output, "\n3 /dev/zero\n") &&
+			  strstr(output, "\n5 /dev/null\n9 /tmp/"),
+		  "%s", output);
+	free(output);
+}
+
+/* The numbers that a leaf has for itself are no way to what it has there. */
+Test(process, descriptor_that_the_child_has_not_cannot_be_duplicated)
+{
+	for (int from = 3; from < 12; from++) {
+		struct spawn_request *request = shell_request("exit 0");
+
+		spawn_request_dup(request, from, 12);
+		expect_refused(request, -EBADF, "open", "duplicate");
+		request = probe_request("exit", "0", NULL);
+		spawn_request_dup(request, from, 12);
+		expect_refused(request, -EBADF, "open", "duplicate");
+	}
+}
+
+Test(process, standard_streams_can_be_swapped_by_duplicating)
+{
+	struct spawn_request *request = shell_request("echo out; echo err >&2");
+	_cleanup_close_ int file = file_of("");
+	char text[16] = "";
+
+	spawn_request_fd(request, file, 2);
+	spawn_request_dup(request, 1, 7);
+	spawn_request_dup(request, 2, 1);
+	spawn_request_dup(request, 7, 2);
+	spawn_request_close(request, 7);
+	expect_output(request, "err\n");
+	cr_expect_eq(pread(file, text, sizeof(text) - 1, 0), 4);
+	cr_expect_str_eq(text, "out\n");
+}
+
+Test(process, descriptors_that_are_not_close_on_exec_are_inherited_where_asked)
+{
+	struct spawn_request *request = shell_request("ls /proc/$$/fd; cat /proc/self/fd/150");
+	_cleanup_close_ int file = file_of("inherited\n");
+	char *output;
+
+	cr_assert_eq(dup2(file, 150), 150);
+	cr_assert_eq(dup2(file, 160), 160);
+	expect_output(shell_request("ls /proc/$$/fd"), "0\n1\n2\n");
+	spawn_request_inherit(request, 160);
+	output = probe_output(client, request);
+	cr_expect(strstr(output, "\n150\n") && strstr(output, "inherited\n") &&
+			  !strstr(output, "\n160\n"),
+		  "%s", output);
+	free(output);
+	request = shell_request("ls /proc/$$/fd");
+	spawn_request_inherit(request, 1000);
+	spawn_request_close(request, 150);
+	output = probe_output(client, request);
+	cr_expect(strstr(output, "\n160\n") && !strstr(output, "\n150"), "%s", output);
+	free(output);
+	close(150);
+	close(160);
+}
+
+Test(process, pipes_to_and_from_the_child)
+{
+	struct spawn_request *request = shell_request("tr a-z A-Z; echo over >&2");
+	struct spawn_proc *proc;
+	int to, from;
+	char *text;
+
+	cr_assert_eq(spawn_request_pipe(request, 0, &to), 0);
+	cr_assert_eq(spawn_request_pipe(request, 1, &from), 0);
+	spawn_request_dup(request, 1, 2);
+	cr_assert_eq(spawn_process(client, request, &proc, NULL), 0);
+	spawn_request_free(request);
+	cr_assert_eq(write(to, "text\n", 5), 5);
+	close(to);
+	text = read_to_end(from, NULL);
+	cr_expect_str_eq(text, "TEXT\nover\n");
+	free(text);
+	close(from);
+	proc_expect_status(proc, 0);
+}
+
+Test(process, command_opens_the_standard_streams)
+{
+	expect_by_command("cd /tmp && d=$(mktemp -d) && cd $d && echo text >in && "
+			  "\"$SPAWN\" --stdin in --stdout out --stderr stdout -- "
+			  "sh -c 'cat; echo err >&2' && cat out && rm -r $d",
+			  0, "text\nerr\n");
+	expect_by_command("echo x | \"$SPAWN\" --stdin null --stderr=null -- "
+			  "sh -c 'cat; echo err >&2; readlink /proc/$$/fd/2'",
+			  0, "/dev/null\n");
+	expect_complaint("\"$SPAWN\" --stdin /nowhere/file -- true", "/nowhere/file");
+}
+
+Test(process, standard_stream_that_is_replaced_is_the_callers_until_then)
+{
+	struct spawn_request *request = shell_request("cat <&5; cat");
+	_cleanup_close_ int file = file_of("the caller's\n");
+
+	cr_assert_eq(dup2(file, 0), 0);
+	spawn_request_dup(request, 0, 5);
+	spawn_request_open(request, 0, "/dev/null", O_RDONLY, 0);
+	expect_output(request, "the caller's\n");
 }

@@ -171,6 +171,15 @@ static int do_scheduling(char **argv)
 		       CPU_COUNT(&cpus), cpu);
 }
 
+static int do_name(char **argv)
+{
+	char name[16] = "";
+
+	(void)argv;
+	prctl(PR_GET_NAME, name);
+	return dprintf(1, "%s\n", name);
+}
+
 static const struct command {
 	const char *name;
 	int n_args;
@@ -191,6 +200,7 @@ static const struct command {
 	{"dumpable", 0, do_dumpable},
 	{"no-new-privs", 0, do_no_new_privs},
 	{"create", 1, do_create},
+	{"name", 0, do_name},
 	{"scheduling", 0, do_scheduling},
 	{"signal", 1, probe_signal},
 	{"sigmask", 0, probe_sigmask},

@@ -6,6 +6,8 @@
 #include "options.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +95,63 @@ int attributes_ignore(struct attributes *a, const char *list)
 	return add_signals(&a->ignore, "--ignore-signal", list);
 }
 
+static int parse_ids(struct attributes *a, const char *arg)
+{
+	size_t len = strcspn(arg, ":");
+	uint64_t id;
+
+	if (number_parse(arg, len, UINT32_MAX - 1, &id) < 0 || !arg[len])
+		return -EINVAL;
+	a->uid = (uid_t)id;
+	for (const char *s = arg + len + 1;; s += len + 1) {
+		len = strcspn(s, ",");
+		if (number_parse(s, len, UINT32_MAX - 1, &id) < 0)
+			return -EINVAL;
+		if (s == strchr(arg, ':') + 1)
+			a->gid = (gid_t)id;
+		if (a->n_groups == USER_GROUPS_MAX)
+			return -EINVAL;
+		a->groups[a->n_groups++] = (gid_t)id;
+		if (!s[len])
+			return 0;
+	}
+}
+
+int attributes_user(struct attributes *a, const char *arg)
+{
+	const struct passwd *user;
+
+	a->has_user = true;
+	a->n_groups = 0;
+	if (*arg >= '0' && *arg <= '9') {
+		if (parse_ids(a, arg) == 0)
+			return 0;
+		return usage_error("--user wants a name or UID:GID[,GROUP...], not '%s'", arg);
+	}
+	user = getpwnam(arg);
+	if (!user)
+		return usage_error("--user: there is no user '%s'", arg);
+	a->uid = user->pw_uid;
+	a->gid = user->pw_gid;
+	a->n_groups = USER_GROUPS_MAX;
+	if (getgrouplist(arg, user->pw_gid, a->groups, &a->n_groups) < 0)
+		return usage_error("--user: '%s' is in more than %d groups", arg, USER_GROUPS_MAX);
+	return 0;
+}
+
+int attributes_capabilities(struct attributes *a, const char *arg)
+{
+	size_t digits = strspn(arg, "0123456789abcdefABCDEF");
+
+	a->has_capabilities = true;
+	if (digits == 0 || digits > 16 || arg[digits])
+		return usage_error("--capabilities wants a set in hexadecimal, as CapPrm in "
+				   "/proc/self/status, 0 for none, not '%s'",
+				   arg);
+	a->capabilities = strtoull(arg, NULL, 16);
+	return 0;
+}
+
 /* As a child of this process would: nohup(1) works through it. */
 static bool ignored_here(int sig)
 {
@@ -113,6 +172,10 @@ void attributes_request(const struct attributes *a, struct spawn_request *reques
 	spawn_request_ignore(request, &set);
 	spawn_request_session(request, a->session);
 	spawn_request_no_new_privs(request, a->no_new_privs);
+	if (a->has_user)
+		spawn_request_credentials(request, a->uid, a->gid, (size_t)a->n_groups, a->groups);
+	if (a->has_capabilities)
+		spawn_request_capabilities(request, a->capabilities);
 	if (a->has_block) {
 		sigprocmask(SIG_BLOCK, NULL, &set);
 		sigorset(&set, &set, &a->block);

@@ -19,6 +19,8 @@ enum {
 	OPT_DEFAULT_SIGNAL,
 	OPT_IGNORE_SIGNAL,
 	OPT_SESSION,
+	OPT_USER,
+	OPT_CAPABILITIES,
 	OPT_STDIN,
 	OPT_STDOUT,
 	OPT_STDERR,
@@ -55,6 +57,8 @@ static const struct option long_options[] = {
 	{"stdin", required_argument, NULL, OPT_STDIN},
 	{"stdout", required_argument, NULL, OPT_STDOUT},
 	{"stderr", required_argument, NULL, OPT_STDERR},
+	{"user", required_argument, NULL, OPT_USER},
+	{"capabilities", required_argument, NULL, OPT_CAPABILITIES},
 	{"limit", required_argument, NULL, OPT_LIMIT},
 	{"nice", required_argument, NULL, OPT_NICE},
 	{"cpus", required_argument, NULL, OPT_CPUS},
@@ -193,6 +197,10 @@ static int take_attribute(struct options *o, int option, const char *arg)
 	case OPT_STDERR:
 		o->stdio[option - OPT_STDIN] = arg;
 		return *arg ? 0 : usage_error("a standard stream wants a file");
+	case OPT_USER:
+		return attributes_user(&o->attributes, arg);
+	case OPT_CAPABILITIES:
+		return attributes_capabilities(&o->attributes, arg);
 	case OPT_LIMIT:
 		return limits_add(&o->limits, arg);
 	case OPT_NICE:

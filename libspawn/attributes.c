@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 
@@ -160,11 +161,40 @@ int spawn_request_death_signal(struct spawn_request *r, int sig)
 		       : unset(r, SETTING_DEATH_SIGNAL);
 }
 
+int spawn_request_credentials(struct spawn_request *r, uid_t uid, gid_t gid, size_t n_groups,
+			      const gid_t *groups)
+{
+	struct attributes *a = &r->attributes;
+	gid_t *copy;
+
+	if (uid == (uid_t)-1 || gid == (gid_t)-1)
+		return MISTAKE(r, -EINVAL, "-1 is no user and no group");
+	if (n_groups > GROUPS_MAX)
+		return MISTAKE(r, -EINVAL, "more than %d groups", GROUPS_MAX);
+	copy = calloc(n_groups + 1, sizeof(*copy));
+	if (!copy)
+		return request_no_memory(r);
+	if (n_groups > 0)
+		memcpy(copy, groups, n_groups * sizeof(*copy));
+	free(a->groups);
+	a->groups = copy;
+	a->n_groups = n_groups;
+	a->uid = uid;
+	a->gid = gid;
+	a->user_given = true;
+	return 0;
+}
+
+int spawn_request_capabilities(struct spawn_request *r, uint64_t keep)
+{
+	return set(r, SETTING_CAPABILITIES, keep);
+}
+
 size_t attributes_size(const struct attributes *a)
 {
 	return (size_t)__builtin_popcount(a->given) * (WIRE_RECORD_SIZE + 12) +
 	       (size_t)__builtin_popcount(a->limits_given) * (WIRE_RECORD_SIZE + 20) +
-	       WIRE_RECORD_SIZE + a->cpus_len;
+	       WIRE_RECORD_SIZE + a->cpus_len + WIRE_RECORD_SIZE + 8 + 4 * a->n_groups;
 }
 
 static void encode_limits(const struct attributes *a, struct frame *f)
@@ -181,6 +211,18 @@ static void encode_limits(const struct attributes *a, struct frame *f)
 	}
 }
 
+static void encode_user(const struct attributes *a, struct frame *f)
+{
+	uint8_t *p = frame_space(f, REC_USER, 8 + 4 * a->n_groups);
+
+	if (!p)
+		return;
+	put_u32(p, a->uid);
+	put_u32(p + 4, a->gid);
+	for (size_t i = 0; i < a->n_groups; i++)
+		put_u32(p + 8 + 4 * i, a->groups[i]);
+}
+
 void attributes_encode(const struct attributes *a, struct frame *f)
 {
 	for (uint32_t left = a->given; left; left &= left - 1) {
@@ -193,6 +235,8 @@ void attributes_encode(const struct attributes *a, struct frame *f)
 		put_u64(p + 4, a->value[which]);
 	}
 	encode_limits(a, f);
+	if (a->user_given)
+		encode_user(a, f);
 	if (a->cpus_len > 0)
 		frame_bytes(f, REC_CPUS, a->cpus, a->cpus_len);
 }
@@ -228,6 +272,15 @@ bool attributes_error(const struct attributes *a, unsigned step, int code, uint3
 	case STEP_OOM_SCORE:
 		return SAY("cannot set oom_score_adj to %d",
 			   (int)(int64_t)a->value[SETTING_OOM_SCORE_ADJ]);
+	case STEP_GROUPS:
+		return SAY("cannot set the supplementary groups");
+	case STEP_GID:
+		return SAY("cannot become group %u", (unsigned)a->gid);
+	case STEP_UID:
+		return SAY("cannot become user %u", (unsigned)a->uid);
+	case STEP_CAPABILITIES:
+		return SAY("cannot keep it from gaining the other capabilities%s",
+			   code == -EPERM ? " (with no_new_privs it can be)" : "");
 	case STEP_TIMER_SLACK:
 		return SAY("cannot set the timer slack to %llu ns",
 			   (unsigned long long)a->value[SETTING_TIMER_SLACK]);

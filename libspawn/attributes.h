@@ -10,8 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/types.h>
 
-#define CPUS_MAX 8192 /* as CPUS of messages.def */
+#define GROUPS_MAX 4096 /* as USER of messages.def */
+#define CPUS_MAX   8192 /* as CPUS of messages.def */
 
 /* Of signals: bit n-1 is signal n. */
 struct attributes {
@@ -21,6 +23,10 @@ struct attributes {
 	uint64_t value[SETTING_END];
 	uint32_t limits_given; /* bit n: resource n */
 	struct rlimit limits[RLIM_NLIMITS];
+	uid_t uid;
+	gid_t gid, *groups; /* owned */
+	size_t n_groups;
+	bool user_given;
 	uint8_t cpus[CPUS_MAX / 8];
 	size_t cpus_len; /* in bytes; 0: not given */
 };

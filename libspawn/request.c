@@ -77,6 +77,7 @@ void spawn_request_free(struct spawn_request *r)
 	for (size_t i = 0; i < r->n_changes; i++)
 		free(r->changes[i].entry);
 	request_free_descriptors(r);
+	free(r->attributes.groups);
 	strings_free(&r->args);
 	strings_free(&r->env);
 	free(r->changes);

@@ -25,7 +25,7 @@ _spawn() {
 	local options='-t --template -C --chdir -E --setenv -u --unset -i --ignore-environment
 		--argv0 --umask --nofork --nofork=off --nofork=copy --nofork=process
 		--block-signal --default-signal --ignore-signal --session --no-new-privs
-		--stdin --stdout --stderr --limit --nice --cpus
+		--stdin --stdout --stderr --user --capabilities --limit --nice --cpus
 		--oom-score-adj --timer-slack --timeout --grace --detach --timing --json -s --socket --help --version'
 
 	COMPREPLY=()
@@ -44,7 +44,7 @@ _spawn() {
 			;;
 		-C | --chdir | -E | --setenv | -u | --unset | -s | --socket | \
 			--argv0 | --umask | --block-signal | --default-signal | --ignore-signal | \
-			--stdin | --stdout | --stderr | --limit | --nice | --cpus | --oom-score-adj | --timer-slack | \
+			--stdin | --stdout | --stderr | --user | --capabilities | --limit | --nice | --cpus | --oom-score-adj | --timer-slack | \
 			--timeout | --grace) ((i++)) ;;
 		-* | =) ;;
 		*)
@@ -66,12 +66,13 @@ _spawn() {
 	--block-signal | --default-signal | --ignore-signal)
 		mapfile -t COMPREPLY < <(compgen -A signal -- "$cur")
 		;;
+	--user) mapfile -t COMPREPLY < <(compgen -u -- "$cur") ;;
 	--limit)
 		mapfile -t COMPREPLY < <(compgen -S = -W 'as core cpu data fsize locks memlock
 			msgqueue nice nofile nproc rss rtprio rttime sigpending stack' -- "$cur")
 		compopt -o nospace
 		;;
-	--argv0 | --umask | --nice | --cpus | --oom-score-adj | --timer-slack | --timeout | \
+	--argv0 | --umask | --capabilities | --nice | --cpus | --oom-score-adj | --timer-slack | --timeout | \
 		--grace) ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "$options status ping census" -- "$cur")

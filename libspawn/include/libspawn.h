@@ -231,6 +231,22 @@ int spawn_request_oom_score_adj(struct spawn_request *request, int value);
 /* How late its timers may be, in ns, at least 1 (PR_SET_TIMERSLACK). */
 int spawn_request_timer_slack(struct spawn_request *request, uint64_t ns);
 
+/*
+ * Who it is: real, effective and saved user and group, and exactly these n supplementary groups, at
+ * most 4096; copied. Set in the order groups, gid, uid and read back, after its directory and files
+ * are open and before it is executed. No more than the child may, which is no more than the caller:
+ * -EPERM at step "groups", "gid" or "uid". A leaf of a template that became somebody else stays
+ * non-dumpable, since the template's memory is the caller's. Default: the caller's.
+ */
+int spawn_request_credentials(struct spawn_request *request, uid_t uid, gid_t gid, size_t n_groups,
+			      const gid_t *groups);
+/*
+ * The capabilities that it may keep, bit n for number n of <linux/capability.h>; the others leave
+ * all of its sets, the bounding set first. Who may not take from that (CAP_SETPCAP) fails at step
+ * "capabilities" (-EPERM) where something is to be taken, but with spawn_request_no_new_privs(),
+ * by which nothing is gained either. It gives none.
+ */
+int spawn_request_capabilities(struct spawn_request *request, uint64_t keep);
 /* It, and what it executes, never gains privileges by exec: setuid programs do not
  * (PR_SET_NO_NEW_PRIVS). Default: as its parent. */
 int spawn_request_no_new_privs(struct spawn_request *request, bool on);

@@ -74,6 +74,7 @@ enum setting {
 	SETTING_TIMER_SLACK = 5,   /* ns */
 	SETTING_NO_NEW_PRIVS = 6,  /* 1 */
 	SETTING_DEATH_SIGNAL = 7,  /* what it gets when its parent, the caller, ends */
+	SETTING_CAPABILITIES = 8,  /* bit n: it may keep capability n */
 	SETTING_END
 };
 

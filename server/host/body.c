@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "host/credentials.h"
 #include "host/limits.h"
 #include "wire/sealed.h"
 
@@ -369,6 +370,8 @@ int body_apply(struct body *b, const struct rlimit *limits, int *socket, struct 
 	if ((r = limits_affinity(&b->message, failed)) < 0 ||
 	    (r = settings_schedule(&b->settings, b->of_server, failed)) < 0)
 		return r;
-	r = limits_set(&b->message, limits, failed);
-	return r < 0 ? r : settings_confine(&b->settings, b->of_server, failed);
+	if ((r = limits_set(&b->message, limits, failed)) < 0 ||
+	    (r = credentials_set(&b->message, &b->settings, failed)) < 0)
+		return r;
+	return settings_confine(&b->settings, b->of_server, failed);
 }

@@ -66,6 +66,7 @@ SCENARIO(process, asked_limits_and_scheduling)
 SCENARIO(process, asked_no_new_privs)
 SCENARIO(process, asked_death_signal)
 SCENARIO(process, asked_descriptors)
+SCENARIO(process, asked_credentials)
 
 SCENARIO(deaths, close_leaves_nothing)
 SCENARIO(deaths, close_completes_what_is_in_flight)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -215,6 +216,47 @@ static void asked_descriptors(void)
 	spawn_client_close(client);
 }
 
+static void asked_credentials(void)
+{
+	struct spawn_client *client = own_client();
+	struct spawn_request *request = status_request();
+	const gid_t groups[] = {77};
+
+	if (geteuid() != 0)
+		SKIP("only root may become somebody else");
+	spawn_request_credentials(request, 65000, 65001, 1, groups);
+	expect_in_output(client, request,
+			 "\nUid:\t65000\t65000\t65000\t65000\nGid:\t65001\t65001\t65001\t65001\n");
+	request = status_request();
+	spawn_request_credentials(request, 65000, 65001, 1, groups);
+	expect_in_output(client, request, "\nGroups:\t77 \n");
+	request = status_request();
+	spawn_request_capabilities(request, 1);
+	expect_in_output(client, request, "\nCapBnd:\t0000000000000001\n");
+	/* An application that is not root, and asks for root's. */
+	spawn_client_close(client);
+	CHECK(setgroups(0, NULL) == 0 && setgid(65001) == 0 && setuid(65000) == 0, "setuid");
+	is_other_user = true;
+	client = own_client();
+	request = shell("exit 0");
+	spawn_request_credentials(request, 0, 0, 0, NULL);
+	expect_refused(client, request, -EPERM, "gid");
+	request = shell("exit 0");
+	spawn_request_credentials(request, 0, 65001, 0, NULL);
+	expect_refused(client, request, -EPERM, "uid");
+	request = shell("exit 0");
+	spawn_request_credentials(request, 65000, 65001, 1, groups);
+	expect_refused(client, request, -EPERM, "groups");
+	request = shell("exit 0");
+	spawn_request_capabilities(request, 0);
+	expect_refused(client, request, -EPERM, "capabilities");
+	request = status_request();
+	spawn_request_capabilities(request, 0);
+	spawn_request_no_new_privs(request, true);
+	expect_in_output(client, request, "\nNoNewPrivs:\t1\n");
+	spawn_client_close(client);
+}
+
 const struct scenario process_scenarios[] = {
 	{"asked_signals", asked_signals},
 	{"asked_group_and_session", asked_group_and_session},
@@ -222,5 +264,6 @@ const struct scenario process_scenarios[] = {
 	{"asked_no_new_privs", asked_no_new_privs},
 	{"asked_death_signal", asked_death_signal},
 	{"asked_descriptors", asked_descriptors},
+	{"asked_credentials", asked_credentials},
 	{NULL, NULL},
 };

@@ -511,3 +511,68 @@ Test(process, standard_stream_that_is_replaced_is_the_callers_until_then)
 	spawn_request_open(request, 0, "/dev/null", O_RDONLY, 0);
 	expect_output(request, "the caller's\n");
 }
+
+/* ---- credentials ---- */
+
+Test(process, user_and_groups_are_as_asked)
+{
+	const gid_t groups[] = {77, 12345, 5};
+	struct spawn_request *program = status_request(),
+			     *leaf = probe_request("credentials", NULL);
+	char *output;
+
+	if (geteuid() != 0) {
+		stop(); /* a skipped test has no fini */
+		cr_skip_test("only root may become somebody else");
+	}
+	spawn_request_credentials(program, 65000, 65001, 3, groups);
+	output = probe_output(client, program);
+	cr_expect(strstr(output, "\nUid:\t65000\t65000\t65000\t65000\n") &&
+			  strstr(output, "\nGid:\t65001\t65001\t65001\t65001\n") &&
+			  strstr(output, "\nGroups:\t5 77 12345 \n") &&
+			  strstr(output, "\nCapPrm:\t0000000000000000\n"),
+		  "%s", output);
+	free(output);
+	spawn_request_credentials(leaf, 65000, 65001, 0, NULL);
+	expect_output(leaf, "65000 65000 65000, 65001 65001 65001, 0 groups, back EPERM\n");
+	leaf = probe_request("dumpable", NULL);
+	spawn_request_credentials(leaf, 65000, 65001, 0, NULL);
+	output = probe_output(client, leaf);
+	cr_expect(!strstr(output, "dumpable 1"), "the template's memory is root's: %s", output);
+	free(output);
+	expect_by_command("\"$SPAWN\" --user 65000:65001,7 -- sh -c 'id -u; id -g; id -G'", 0,
+			  "65000\n65001\n65001 7\n");
+	expect_by_command("\"$SPAWN\" --user nobody -- id -un", 0, "nobody\n");
+	expect_complaint("\"$SPAWN\" --user 5 -- true", "UID:GID");
+	expect_complaint("\"$SPAWN\" --user no-such-user -- true", "no-such-user");
+}
+
+Test(process, capabilities_are_dropped_from_every_set)
+{
+	static const char *const sets[] = {"Inh", "Prm", "Eff", "Bnd", "Amb"};
+	struct spawn_request *request = status_request();
+	char *output, line[64];
+
+	spawn_request_capabilities(request, 0);
+	if (geteuid() != 0) {
+		expect_refused(request, -EPERM, "capabilities", "no_new_privs");
+		request = status_request();
+		spawn_request_capabilities(request, 0);
+		spawn_request_no_new_privs(request, true);
+	}
+	output = probe_output(client, request);
+	for (int i = 0; i < 5; i++) {
+		snprintf(line, sizeof(line), "\nCap%s:\t0000000000000000\n", sets[i]);
+		cr_expect(strstr(output, line) || (geteuid() != 0 && i == 3), "no %s in %s", line,
+			  output);
+	}
+	free(output);
+	if (geteuid() != 0)
+		return;
+	expect_by_command("\"$SPAWN\" --capabilities 9 -- grep -E 'Cap(Prm|Bnd)' "
+			  "/proc/self/status",
+			  0, "CapPrm:\t0000000000000009\nCapBnd:\t0000000000000009\n");
+	request = shell_request("exit 0");
+	spawn_request_credentials(request, (uid_t)-1, 0, 0, NULL);
+	expect_refused(request, -EINVAL, "request", "-1");
+}

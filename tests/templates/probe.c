@@ -180,6 +180,20 @@ static int do_name(char **argv)
 	return dprintf(1, "%s\n", name);
 }
 
+static int do_credentials(char **argv)
+{
+	uid_t u[3];
+	gid_t g[3];
+	int back;
+
+	(void)argv;
+	getresuid(&u[0], &u[1], &u[2]);
+	getresgid(&g[0], &g[1], &g[2]);
+	back = setuid(0);
+	return dprintf(1, "%u %u %u, %u %u %u, %d groups, back %s\n", u[0], u[1], u[2], g[0], g[1],
+		       g[2], getgroups(0, NULL), back < 0 ? strerrorname_np(errno) : "possible");
+}
+
 static const struct command {
 	const char *name;
 	int n_args;
@@ -200,6 +214,7 @@ static const struct command {
 	{"dumpable", 0, do_dumpable},
 	{"no-new-privs", 0, do_no_new_privs},
 	{"create", 1, do_create},
+	{"credentials", 0, do_credentials},
 	{"name", 0, do_name},
 	{"scheduling", 0, do_scheduling},
 	{"signal", 1, probe_signal},

@@ -14,6 +14,7 @@ import server
 import spawnd.asyncio
 from cases import BIG, LONG, SOON, Way
 from popen import descriptors
+from process import child_of, descendants_that_run
 
 WAYS = {
     "own": Way(spawnd.asyncio),
@@ -140,11 +141,6 @@ async def signals(m):
     return seen
 
 
-def _parent(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        return int(stat.read().rpartition(")")[2].split()[1])
-
-
 @case
 async def many_wait_for_one(m):
     p = await m.create_subprocess_shell("read line; exit 5", stdin=PIPE)
@@ -218,7 +214,7 @@ class Loop(unittest.TestCase):
         """A server that is stopped answers nothing; the loop runs on."""
         async def main():
             with spawnd.Client(server.server.socket) as client:
-                broker = _child_of(server.server.process.pid, "spawnd-broker")
+                broker = child_of(server.server.process.pid, "spawnd-broker")
                 os.kill(broker, signal.SIGSTOP)
                 try:
                     start = asyncio.ensure_future(spawnd.asyncio.create_subprocess_exec(
@@ -246,7 +242,7 @@ class Loop(unittest.TestCase):
 
             asyncio.run(main())
             self.assertEqual(descriptors(), before)
-            self.assertEqual(_programs("sleep"), [])
+            self.assertEqual(descendants_that_run("sleep"), [])
 
     def test_knows_the_end_of_what_a_signal_has_found_dead(self):
         async def main(owner):
@@ -284,37 +280,3 @@ class Loop(unittest.TestCase):
             return await p.wait()
 
         self.assertEqual(asyncio.run(main()), 4)
-
-
-def _child_of(parent, name):
-    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-        try:
-            with open(f"/proc/{pid}/comm") as comm:
-                if comm.read().strip() == name and _parent(pid) == parent:
-                    return pid
-        except OSError:
-            pass
-    raise LookupError(name)
-
-
-def _programs(name):
-    """Children of this process or of the server's hosts that run it."""
-    hosts = {os.getpid()}
-    found = []
-    pids = [int(pid) for pid in os.listdir("/proc") if pid.isdigit()]
-    for _ in range(4):
-        for pid in pids:
-            try:
-                if _parent(pid) in hosts:
-                    hosts.add(pid)
-            except OSError:
-                pass
-    for pid in hosts:
-        try:
-            with open(f"/proc/{pid}/comm") as comm:
-                if comm.read().strip() == name:
-                    found.append(pid)
-        except OSError:
-            pass
-    return found
-

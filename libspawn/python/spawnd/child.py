@@ -17,22 +17,38 @@ _POLL_MAX_MS = 2**31 - 1
 
 
 class Child:
-    """The handle of a process. Who calls sees to it that free() is the last call."""
+    """The handle of a process that is to be started. Who calls sees to it that free() is the last
+    call."""
 
-    def __init__(self, proc: int) -> None:
-        self._proc: Optional[int] = proc
+    def __init__(self) -> None:
+        self.proc = ctypes.c_void_p()  # libspawn fills it in
         self.maker = os.getpid()
-        self.pid: int = library.proc_pid(proc)
-        self.pidfd: int = library.proc_pidfd(proc)
-        self.nofork: str = library.proc_nofork(proc).decode()
+        self.pidfd = -1
 
     def __del__(self) -> None:
         self.free()
 
+    @property
+    def is_started(self) -> bool:
+        return self.proc.value is not None
+
+    @property
+    def pid(self) -> int:
+        pid: int = library.proc_pid(self.proc)
+        return pid
+
+    @property
+    def nofork(self) -> str:
+        words: bytes = library.proc_nofork(self.proc)
+        return words.decode()
+
+    def open(self) -> None:
+        self.pidfd = library.proc_pidfd(self.proc)
+
     def free(self) -> None:
-        proc, self._proc = self._proc, None
+        proc, self.proc = self.proc, ctypes.c_void_p()
         self.pidfd = -1
-        if proc is not None:
+        if proc.value is not None:
             library.proc_free(proc)
 
     def await_end(self, until: Optional[float]) -> bool:
@@ -53,7 +69,7 @@ class Child:
     def collect(self) -> Optional[int]:
         """The return code as subprocess has it, or None: it runs."""
         end = ctypes.c_void_p()
-        result = library.proc_wait(self._proc, 0, ctypes.byref(end))
+        result = library.proc_wait(self.proc, 0, ctypes.byref(end))
         if result == -errno.ETIMEDOUT:
             return None
         if result < 0:
@@ -69,6 +85,6 @@ class Child:
 
     def signal(self, number: int) -> None:
         """Through the pidfd: never another process. ProcessLookupError when it is over."""
-        result = library.proc_kill(self._proc, operator.index(number))
+        result = library.proc_kill(self.proc, operator.index(number))
         if result < 0:
             raise OSError(-result, os.strerror(-result))

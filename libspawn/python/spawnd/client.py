@@ -107,17 +107,15 @@ class Client:
         finally:
             self._leave()
 
-    def start(self, request: Request, program: Any, cwd: Any, own: bool) -> Child:
-        proc, failure = ctypes.c_void_p(), library.SpawnError()
+    def start(self, request: Request, child: Child, cwd: Any, own: bool) -> None:
+        failure = library.SpawnError()
         handle = self._enter()
         try:
-            if library.process(handle, request.handle, ctypes.byref(proc),
+            if library.process(handle, request.handle, ctypes.byref(child.proc),
                                ctypes.byref(failure)) < 0:
-                raise not_started(failure, program, cwd, own)
+                raise not_started(failure, request.name, cwd, own)
         finally:
             self._leave()
-        assert proc.value is not None
-        return Child(proc.value)
 
 
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()

@@ -171,10 +171,17 @@ class Popen(subprocess.Popen[Any]):
             if self._deadline is not None:
                 request.deadline(self._deadline, self._grace)
             client = self._client or default(self._own)
-            self._child = client.start(request, executable, cwd, self._own)
-        self.pid = self._child.pid
-        self.nofork = self._child.nofork
-        self._child_created = True
+            self._child = Child()
+            try:
+                client.start(request, self._child, cwd, self._own)
+            finally:
+                # Also when a signal's handler raised meanwhile: then nobody has this object, which
+                # sees to it that the process is reaped, as of any that is dropped.
+                if self._child.is_started:
+                    self._child.open()
+                    self.pid = self._child.pid
+                    self.nofork = self._child.nofork
+                    self._child_created = True
         self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
 
     def _check_maker(self) -> None:

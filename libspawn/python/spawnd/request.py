@@ -66,6 +66,7 @@ def _ignored_as_python_knows() -> int:
 
 class Request:
     def __init__(self, template: Optional[str]) -> None:
+        self.name: Any = template  # that an error is to name
         self.handle: Optional[int] = library.request_new(
             None if template is None else text(template))
         if not self.handle:
@@ -82,18 +83,19 @@ class Request:
     def program(self, name: Any) -> None:
         # The PATH of the environment that the child gets, which is this process's where none is
         # given: subprocess has it so.
+        self.name = name
         check(library.request_path_search(self.handle, text(name), library.PATH_CHILD), name)
 
     def args(self, args: Sequence[Any]) -> None:
         encoded = [text(arg) for arg in args]
-        check(library.request_args(self.handle, len(encoded), _strings(encoded)))
+        check(library.request_args(self.handle, len(encoded), _strings(encoded)), self.name)
 
     def argv0(self, name: Any) -> None:
-        check(library.request_argv0(self.handle, text(name)))
+        check(library.request_argv0(self.handle, text(name)), self.name)
 
     def env(self, env: Optional[Mapping[Any, Any]]) -> None:
         entries: List[Optional[bytes]] = [*_entries(env), None]
-        check(library.request_env(self.handle, _strings(entries)))
+        check(library.request_env(self.handle, _strings(entries)), self.name)
 
     def chdir(self, path: Any) -> None:
         check(library.request_chdir(self.handle, text(path)), path)

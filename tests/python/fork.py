@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""os.fork() and threads of a program that uses spawnd: each process has what it started."""
+"""os.fork(), threads and signal handlers of a program that uses spawnd: each process has what it
+started, and nobody waits for ever."""
 
 import multiprocessing
 import os
@@ -137,3 +138,46 @@ class Fork(unittest.TestCase):
         for method in "fork", "spawn", "forkserver":
             with multiprocessing.get_context(method).Pool(2) as pool:
                 self.assertEqual(pool.map(spawnd.call, [["true"], ["false"]] * 3), [0, 1] * 3)
+
+
+class Handler(unittest.TestCase):
+    """A signal's handler runs between any two steps of the interpreter."""
+
+    def interrupting(self, handler, body):
+        before = signal.signal(signal.SIGALRM, handler)
+        try:
+            for n in range(150):
+                signal.setitimer(signal.ITIMER_REAL, 20e-6 * (n + 1))
+                body()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    def test_may_start_and_wait(self):
+        codes = []
+        for owner in OWNERS:
+            self.interrupting(
+                lambda *_: codes.append(spawnd.call(["false"], owner=owner)),
+                lambda: self.assertEqual(spawnd.call(["true"], owner=owner), 0))
+        self.assertEqual(set(codes), {1})
+
+    def test_may_signal_and_ask_what_is_waited_for(self):
+        for owner in OWNERS:
+            started = []
+
+            def forward(*_):
+                for p in started[-1:]:
+                    p.poll()
+                    p.kill()
+                    p.poll()
+
+            def body():
+                with spawnd.Popen(["true"], owner=owner) as p:
+                    started.append(p)
+                    p.poll()
+                    p.send_signal(0)
+                self.assertIn(p.returncode, (0, -signal.SIGKILL))
+
+            before = descriptors()
+            self.interrupting(forward, body)
+            self.assertEqual(len(descriptors()), len(before))

@@ -60,7 +60,7 @@ class Child:
             if until is None:
                 left = _POLL_MAX_MS
             else:
-                left = min(max(0, math.ceil((until - time.monotonic()) * 1000)), _POLL_MAX_MS)
+                left = math.ceil(min(max(0, (until - time.monotonic()) * 1000), _POLL_MAX_MS))
             if poll.poll(left):
                 return True
             if until is not None and left < _POLL_MAX_MS:

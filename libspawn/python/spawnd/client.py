@@ -46,7 +46,7 @@ class Client:
 
     def _renew(self) -> None:
         """Also in a child of fork: of what other threads were at, nothing ends there."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may run, and use it, while it is held
         self._users = 0
 
     # libspawn wants the close to be the last call; another thread may be in one.
@@ -80,6 +80,7 @@ class Client:
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None) is not None:
+            self._users = 0  # who was interrupted has not left
             self.close()
 
     def __enter__(self) -> "Client":
@@ -120,7 +121,7 @@ class Client:
 
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
 _defaults: Dict[bool, Client] = {}
-_defaults_lock = threading.Lock()
+_defaults_lock = threading.RLock()
 
 
 def default(own: bool) -> Client:
@@ -142,7 +143,7 @@ def status() -> State:
 
 def _after_fork() -> None:
     global _defaults_lock
-    _defaults_lock = threading.Lock()
+    _defaults_lock = threading.RLock()
     for client in list(_clients):
         client._renew()
 

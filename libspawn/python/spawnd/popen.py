@@ -84,7 +84,7 @@ class Popen(subprocess.Popen[Any]):
 
     nofork: str
     _child: Child
-    _waitpid_lock: threading.Lock
+    _waitpid_lock: Any
     if TYPE_CHECKING:
         _child_created: bool
 
@@ -116,7 +116,7 @@ class Popen(subprocess.Popen[Any]):
             raise ValueError("shell is a program, and template= has its own: leave one of them out")
         self._template, self._own, self._level = template, own, nofork
         self._deadline, self._grace, self._client = deadline, grace, client
-        self._waiters = 0
+        self._holders = 0
         # pipesize is known from 3.10 on
         later: Any = {} if pipesize == -1 else {"pipesize": pipesize}
         super().__init__(args, bufsize=bufsize, executable=executable, stdin=stdin, stdout=stdout,
@@ -171,6 +171,7 @@ class Popen(subprocess.Popen[Any]):
             if self._deadline is not None:
                 request.deadline(self._deadline, self._grace)
             client = self._client or default(self._own)
+            self._waitpid_lock = threading.RLock()  # a signal's handler may want it meanwhile
             self._child = Child()
             try:
                 client.start(request, self._child, cwd, self._own)
@@ -190,26 +191,31 @@ class Popen(subprocess.Popen[Any]):
             raise ChildProcessError(f"process {self.pid} was started by process {self._child.maker}, "
                                     "which alone can wait for it or signal it")
 
+    # As long as somebody holds it the pidfd is open, and the handle is there; else it is freed as soon
+    # as the return code is known. A signal's handler, which may run in between, included.
+
     def _hold(self) -> int:
-        """Keeps the pidfd open; until then it is closed as soon as the return code is known."""
         with self._waitpid_lock:
-            self._waiters += 1
+            self._holders += 1
             return self._child.pidfd
 
     def _let_go(self) -> None:
         with self._waitpid_lock:
-            self._waiters -= 1
-            self._free_if_unused()
-
-    def _free_if_unused(self) -> None:
-        if self.returncode is not None and self._waiters == 0:
-            self._child.free()
+            self._holders -= 1
+            if self.returncode is not None and self._holders == 0:
+                self._child.free()
 
     def _collect(self) -> None:
         """With the lock."""
-        if self.returncode is None:
-            self.returncode = self._child.collect()
-            self._free_if_unused()
+        if self.returncode is not None:
+            return
+        self._hold()
+        try:
+            code = self._child.collect()
+            if self.returncode is None:
+                self.returncode = code
+        finally:
+            self._let_go()
 
     def _internal_poll(self, _deadstate: Optional[int] = None) -> Optional[int]:
         if self.returncode is not None:
@@ -236,7 +242,7 @@ class Popen(subprocess.Popen[Any]):
         with self._waitpid_lock:
             if self.returncode is not None:
                 return self.returncode
-            self._waiters += 1
+            self._hold()
         try:
             while self.returncode is None:
                 if not self._child.await_end(until):
@@ -255,8 +261,12 @@ class Popen(subprocess.Popen[Any]):
         self._check_maker()
         with self._waitpid_lock:
             self._collect()
-            if self.returncode is None:
-                try:
-                    self._child.signal(sig)
-                except ProcessLookupError:
-                    pass
+            if self.returncode is not None:
+                return
+            self._hold()
+            try:
+                self._child.signal(sig)
+            except ProcessLookupError:
+                pass
+            finally:
+                self._let_go()

@@ -76,11 +76,11 @@ class Popen(subprocess.Popen[Any]):
     The attribute nofork says in full words what holds for it.
     """
 
-    # A subclass, since all that is hard in subprocess.Popen is in how it treats its pipes, and that
-    # differs from version to version; what starts the process and waits for it is five methods
-    # whose arguments were the same from 3.9 to 3.13, but for the last of _execute_child. Those are
-    # replaced, whole. tests/python/ runs what subprocess does beside it and so says when a new
-    # version has other ideas.
+    # A subclass, since all that is hard in subprocess.Popen is how it treats its pipes, and that
+    # differs from version to version. What starts a process, waits for it and signals it is four
+    # methods, whose arguments are the same from 3.9 to 3.13 but for the last of _execute_child: those
+    # are replaced, whole. tests/python/ runs subprocess beside it and tells when a new version has
+    # other ideas.
 
     nofork: str
     _child: Child

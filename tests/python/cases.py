@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a program does with subprocess, as functions of who serves it. Each returns what it saw, to be
-compared between subprocess and spawnd; its name is the claim."""
+"""What a program does with subprocess, as functions of who serves it. Each returns what it saw, to
+be compared between subprocess and spawnd; its name is the claim."""
 
 import contextlib
 import fcntl
@@ -407,7 +407,7 @@ def a_long_list_of_arguments(m):
 
 @case
 def an_argument_that_the_kernel_refuses(m):
-    return outcome(m.run, ["true", "x" * (1 << 18)])
+    return outcome(m.run, ["/bin/true", "x" * (1 << 18)])
 
 
 @case
@@ -424,8 +424,8 @@ def nothing_but_standard_streams_is_inherited(m):
 def descriptors_that_are_passed(m):
     a, b = os.pipe()
     try:
-        with m.Popen(["sh", "-c", f"echo through >/dev/fd/{b}; set -- /proc/$$/fd/*; echo $#"], pass_fds=[b],
-                     stdout=PIPE) as p:
+        script = f"echo through >/dev/fd/{b}; set -- /proc/$$/fd/*; echo $#"
+        with m.Popen(["sh", "-c", script], pass_fds=[b], stdout=PIPE) as p:
             return p.stdout.read(), os.read(a, 100), os.get_inheritable(b)
     finally:
         os.close(a)

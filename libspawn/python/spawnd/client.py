@@ -19,9 +19,9 @@ class Client:
     """A connection, for Popen(client=...) and the like.
 
     Client(path) connects to the server at that socket; None is $SPAWND_SOCKET, the user's server or
-    the system's, in that order. Client.private() needs none and starts programs alone, as children of
-    this process. Any number of threads may use it at once; a child of os.fork() that uses it gets a
-    connection of its own.
+    the system's, in that order. Client.private() needs none and starts programs alone, as children
+    of this process. Any number of threads may use it at once; a child of os.fork() that uses it
+    gets a connection of its own.
     """
 
     def __init__(self, path: Optional[Any] = None) -> None:

@@ -11,9 +11,9 @@ from . import library
 class Error(OSError):
     """A failure that subprocess does not know: of the server, its policy, a limit, a template.
 
-    errno is the number; strerror names the thing and the way out; origin says who noticed ("client",
-    "wire", "policy", "pool", "host", "leaf") and step what was being done. EAGAIN means that nothing
-    was started and a retry is worth it, EINPROGRESS that the outcome is unknown.
+    errno is the number; strerror names the thing and the way out; origin says who noticed
+    ("client", "wire", "policy", "pool", "host", "leaf") and step what was being done. EAGAIN means
+    that nothing was started and a retry is worth it, EINPROGRESS that the outcome is unknown.
     """
 
     def __init__(self, code: int, message: str, origin: str, step: str) -> None:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The functions of libspawn.so.
 
-Those that may wait, or take a lock that another thread may hold, let go of the interpreter meanwhile
-(CDLL). The others are shorter than that takes, and keep it (PyDLL).
+Those that may wait, or take a lock that another thread may hold, let go of the interpreter
+meanwhile (CDLL). The others are shorter than that takes, and keep it (PyDLL).
 """
 
 import ctypes
-from ctypes import (CFUNCTYPE, POINTER, Structure, c_bool, c_char, c_char_p, c_int, c_size_t, c_uint,
-                    c_uint32, c_uint64, c_void_p)
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_bool, c_char, c_char_p, c_int, c_size_t,
+                    c_uint, c_uint32, c_uint64, c_void_p)
 from typing import Any, Optional
 
 SONAME = "libspawn.so.0"
@@ -29,7 +29,8 @@ class SpawnError(Structure):
 
 
 class ServerStatus(Structure):
-    _fields_ = [("size", c_size_t), ("version", c_char_p), ("mode", c_char_p), ("keeper_pid", c_int)]
+    _fields_ = [("size", c_size_t), ("version", c_char_p), ("mode", c_char_p),
+                ("keeper_pid", c_int)]
 
 
 class TemplateStatus(Structure):

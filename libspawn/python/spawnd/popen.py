@@ -30,8 +30,8 @@ def _refuse(preexec_fn: Any, start_new_session: bool, process_group: Optional[in
                           "setsid(1) with the program behind it and owner=\"caller\", or use "
                           "subprocess")
     if process_group not in (None, -1) and (own or process_group != 0):
-        raise _not_served("process_group", "a child of this process is in its process group, and one "
-                          "of the server's in a group of its own (process_group=0 with "
+        raise _not_served("process_group", "a child of this process is in its process group, and "
+                          "one of the server's in a group of its own (process_group=0 with "
                           "owner=\"server\"); else use subprocess")
     for name, value in credentials.items():
         if value is not None:
@@ -45,8 +45,8 @@ def _is_own(owner: Optional[str], template: Optional[str]) -> bool:
     if owner not in ("caller", "server"):
         raise ValueError(f"owner={owner!r} is nobody: \"caller\" or \"server\"")
     if owner == "caller" and template is not None:
-        raise ValueError("owner=\"caller\" is for programs, and template= is of the server's: leave "
-                         "one of them out")
+        raise ValueError("owner=\"caller\" is for programs, and template= is of the server's: "
+                         "leave one of them out")
     return owner == "caller"
 
 
@@ -78,9 +78,9 @@ class Popen(subprocess.Popen[Any]):
 
     # A subclass, since all that is hard in subprocess.Popen is how it treats its pipes, and that
     # differs from version to version. What starts a process, waits for it and signals it is four
-    # methods, whose arguments are the same from 3.9 to 3.13 but for the last of _execute_child: those
-    # are replaced, whole. tests/python/ runs subprocess beside it and tells when a new version has
-    # other ideas.
+    # methods, whose arguments are the same from 3.9 to 3.13 but for the last of _execute_child:
+    # those are replaced, whole. tests/python/ runs subprocess beside it and tells when a new
+    # version has other ideas.
 
     nofork: str
     _child: Child
@@ -188,11 +188,11 @@ class Popen(subprocess.Popen[Any]):
     def _check_maker(self) -> None:
         """In a child of fork, another thread of the parent may have held the lock: not for here."""
         if self._child.maker != os.getpid():
-            raise ChildProcessError(f"process {self.pid} was started by process {self._child.maker}, "
-                                    "which alone can wait for it or signal it")
+            raise ChildProcessError(f"process {self.pid} was started by process "
+                                    f"{self._child.maker}, which alone can wait for or signal it")
 
-    # As long as somebody holds it the pidfd is open, and the handle is there; else it is freed as soon
-    # as the return code is known. A signal's handler, which may run in between, included.
+    # As long as somebody holds it the pidfd is open, and the handle is there; else it is freed as
+    # soon as the return code is known. A signal's handler, which may run in between, included.
 
     def _hold(self) -> int:
         with self._waitpid_lock:

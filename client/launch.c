@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "launch.h"
+#include "commands.h"
 #include "libspawn.h"
+#include "pty.h"
 #include "timing.h"
 
 #include <errno.h>
@@ -20,6 +22,13 @@
 
 /* How long a server may take to tell the end of a leaf that is seen to be over. */
 #define RECORD_TIMEOUT_MS 10000
+
+/* What the user sees as one. */
+struct job {
+	struct spawn_proc **procs; /* NULL: it did not start */
+	size_t n;
+	struct pty *pty; /* NULL: none */
+};
 
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT, SIGTSTP};
 
@@ -49,7 +58,8 @@ static void request_stdio(struct spawn_request *request, const char *const *stdi
 
 /* program: the first of the arguments is one. Errors are latched in the request and told at the
  * start. */
-static void request_fill(struct spawn_request *request, const struct options *o, bool program)
+static void request_fill(struct spawn_request *request, const struct options *o,
+			 const struct pty *pty, bool program)
 {
 	static const char *const no_environment[] = {NULL};
 	size_t first = program && o->n_args > 0;
@@ -73,6 +83,8 @@ static void request_fill(struct spawn_request *request, const struct options *o,
 	request_stdio(request, o->stdio);
 	attributes_request(&o->attributes, request);
 	limits_request(&o->limits, request);
+	if (pty)
+		pty_request(pty, request);
 	if (o->has_umask)
 		spawn_request_umask(request, o->umask);
 	if (o->has_nofork)
@@ -135,13 +147,22 @@ static void signal_leaf(struct spawn_proc *proc, int sig, bool group)
 	spawn_proc_kill(proc, sig); /* -ESRCH: it is over, as the pidfd will say */
 }
 
+static void signal_all(const struct job *job, int sig, bool group)
+{
+	for (size_t i = 0; i < job->n; i++)
+		if (job->procs[i])
+			signal_leaf(job->procs[i], sig, group);
+}
+
 /* What the terminal sent was for all that the user sees as one job. */
-static void pass_on(struct spawn_proc *proc, const struct signalfd_siginfo *info)
+static void pass_on(const struct job *job, const struct signalfd_siginfo *info)
 {
 	bool group = info->ssi_code == SI_KERNEL;
 
 	if (info->ssi_signo != SIGTSTP) {
-		signal_leaf(proc, (int)info->ssi_signo, group);
+		signal_all(job, (int)info->ssi_signo, group);
+		if (info->ssi_signo == SIGCONT && job->pty)
+			pty_enter(job->pty); /* it may have been set otherwise meanwhile */
 		return;
 	}
 	/*
@@ -149,32 +170,48 @@ static void pass_on(struct spawn_proc *proc, const struct signalfd_siginfo *info
 	 * not stop at TSTP: so STOP for it. This process takes TSTP itself, which the kernel
 	 * ignores where nobody could continue it; then the leaf goes on at once too.
 	 */
-	signal_leaf(proc, SIGSTOP, group);
+	signal_all(job, SIGSTOP, group);
+	if (job->pty)
+		pty_leave(job->pty);
 	act_by_default(SIGTSTP);
-	signal_leaf(proc, SIGCONT, group);
+	if (job->pty)
+		pty_enter(job->pty);
+	signal_all(job, SIGCONT, group);
 }
 
-/* Passes signals on until the leaf is over. */
-static int attend(struct spawn_proc *proc, int signals)
+static void take_signal(int signals, void *job)
 {
-	struct pollfd fds[] = {
-		{.fd = spawn_proc_pidfd(proc), .events = POLLIN},
-		{.fd = signals, .events = POLLIN},
-	};
+	struct signalfd_siginfo info;
 
-	for (;;) {
-		struct signalfd_siginfo info;
+	if (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		pass_on(job, &info);
+}
 
-		if (poll(fds, 2, -1) < 0) {
-			if (errno == EINTR)
-				continue;
-			return -errno;
-		}
-		if (fds[0].revents)
-			return 0;
-		if (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
-			pass_on(proc, &info);
+/* Passes signals on until all are over. */
+static int attend(struct job *job, int signals)
+{
+	struct pollfd fds[2] = {{.fd = signals, .events = POLLIN}, {.events = POLLIN}};
+
+	for (size_t i = 0; i < job->n; i++) {
+		if (!job->procs[i])
+			continue;
+		fds[1].fd = spawn_proc_pidfd(job->procs[i]);
+		do {
+			if (poll(fds, 2, -1) < 0 && errno != EINTR)
+				return -errno;
+			if (fds[0].revents)
+				take_signal(signals, job);
+		} while (!fds[1].revents);
 	}
+	return 0;
+}
+
+/* Not before the start: what this process ignores, the leaf ignores. */
+static void ignore_pipe(void)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	sigaction(SIGPIPE, &ignore, NULL);
 }
 
 /* What was started, as the user named it. */
@@ -239,15 +276,25 @@ static int end_as(const struct spawn_exit *end, const struct options *o, bool pr
 	return 128 + sig;
 }
 
-static int wait_for(struct spawn_proc *proc, const struct options *o, bool program)
+/* Until all are over. *ret_timeout: how long their records may take. */
+static void job_attend(struct job *job, int *ret_timeout)
 {
-	struct spawn_exit *end = NULL;
-	int status, r, signals = signals_open();
+	int signals = signals_open(), r = signals;
 
-	r = signals < 0 ? signals : attend(proc, signals);
+	if (signals >= 0 && job->pty)
+		r = pty_relay(job->pty, job->procs[0], signals, take_signal, job);
+	else if (signals >= 0)
+		r = attend(job, signals);
 	if (r < 0)
 		fprintf(stderr, "spawn: cannot pass signals on: %s\n", strerror(-r));
-	r = spawn_proc_wait(proc, r < 0 ? -1 : RECORD_TIMEOUT_MS, &end);
+	*ret_timeout = r < 0 ? -1 : RECORD_TIMEOUT_MS;
+}
+
+static int tell_end(struct spawn_proc *proc, const struct options *o, bool program, int timeout)
+{
+	struct spawn_exit *end = NULL;
+	int status, r = spawn_proc_wait(proc, timeout, &end);
+
 	if (r < 0) {
 		fprintf(stderr, "spawn: cannot learn how %s ended: %s\n", name_of(o), strerror(-r));
 		return EXIT_SPAWN_FAILED;
@@ -259,8 +306,8 @@ static int wait_for(struct spawn_proc *proc, const struct options *o, bool progr
 	return status;
 }
 
-static int start(struct spawn_client *client, const struct options *o, bool program,
-		 struct spawn_proc **ret, struct spawn_error *err)
+static int start(struct spawn_client *client, const struct options *o, const struct pty *pty,
+		 bool program, struct spawn_proc **ret, struct spawn_error *err)
 {
 	struct spawn_request *request = spawn_request_new(template_of(o));
 	int r;
@@ -269,7 +316,7 @@ static int start(struct spawn_client *client, const struct options *o, bool prog
 		snprintf(err->message, sizeof(err->message), "out of memory");
 		return -ENOMEM;
 	}
-	request_fill(request, o, program);
+	request_fill(request, o, pty, program);
 	r = spawn_process(client, request, ret, err);
 	spawn_request_free(request);
 	return r;
@@ -277,47 +324,104 @@ static int start(struct spawn_client *client, const struct options *o, bool prog
 
 /* *program: whether the first argument is one. For a template that was named the server knows: one
  * that executes programs refuses a request without. */
-static int start_either(struct spawn_client *client, const struct options *o, bool *program,
-			struct spawn_proc **ret, struct spawn_error *err)
+static int start_either(struct spawn_client *client, const struct options *o, const struct pty *pty,
+			bool *program, struct spawn_proc **ret, struct spawn_error *err)
 {
 	int r;
 
 	*program = !o->template_name;
-	r = start(client, o, *program, ret, err);
+	r = start(client, o, pty, *program, ret, err);
 	if (*program || o->n_args == 0 || r != -EINVAL || err->origin != SPAWN_ORIGIN_POLICY ||
 	    strcmp(err->step, "exec") != 0)
 		return r;
 	*program = true;
-	return start(client, o, true, ret, err);
+	return start(client, o, pty, true, ret, err);
 }
 
-int launch(const struct options *o)
+static int start_failed(int r, const struct spawn_error *err)
 {
-	const struct sigaction ignore = {.sa_handler = SIG_IGN};
-	struct spawn_client *client = NULL;
-	struct spawn_proc *proc = NULL;
-	struct spawn_error err = {.step = ""};
-	int status = EXIT_SPAWN_FAILED, r;
-	bool program = false;
+	fprintf(stderr, "spawn: %s\n", err->message);
+	return err->origin == SPAWN_ORIGIN_LEAF ? failure_status(r, err->step) : EXIT_SPAWN_FAILED;
+}
 
-	r = spawn_client_open(&client, o->socket, &err);
-	if (r >= 0)
-		r = start_either(client, o, &program, &proc, &err);
-	/* Not before: what this process ignores, the leaf ignores. */
-	sigaction(SIGPIPE, &ignore, NULL);
+/* As a shell's pipe: all are waited for, and the last one's end is this command's. */
+static int launch_pipeline(struct spawn_client *client, const struct options *o)
+{
+	struct commands commands;
+	struct job job;
+	int timeout, status = EXIT_SPAWN_FAILED, r = commands_split(o, &commands);
+
+	if (r < 0)
+		return EXIT_SPAWN_FAILED;
+	for (size_t i = 0; i < commands.n; i++)
+		request_fill(commands.requests[i], &commands.options[i], NULL, true);
+	spawn_pipeline(client, commands.requests, commands.n, commands.procs, commands.errs);
+	ignore_pipe();
+	job = (struct job){.procs = commands.procs, .n = commands.n};
+	job_attend(&job, &timeout);
+	for (size_t i = 0; i < commands.n; i++) {
+		if (!commands.procs[i])
+			commands.statuses[i] =
+				start_failed(commands.errs[i].code, &commands.errs[i]);
+		else if (i + 1 < commands.n || o->json)
+			commands.statuses[i] = commands_status(&commands, i, timeout);
+	}
+	if (o->json)
+		commands_print(&commands);
+	status = commands.procs[commands.n - 1]
+			 ? tell_end(commands.procs[commands.n - 1],
+				    &commands.options[commands.n - 1], true, timeout)
+			 : commands.statuses[commands.n - 1];
+	commands_done(&commands);
+	return status;
+}
+
+static int launch_one(struct spawn_client *client, const struct options *o)
+{
+	struct spawn_error err = {.step = ""};
+	struct spawn_proc *proc = NULL;
+	struct job job = {.procs = &proc, .n = 1};
+	bool program = false;
+	struct pty pty = {.master = -1, .slave = -1};
+	int timeout, status, r;
+
+	if (o->pty) {
+		r = pty_open(&pty);
+		if (r < 0) {
+			fprintf(stderr, "spawn: cannot make a terminal: %s\n", strerror(-r));
+			return EXIT_SPAWN_FAILED;
+		}
+		job.pty = &pty;
+	}
+	r = start_either(client, o, job.pty, &program, &proc, &err);
+	ignore_pipe();
 	if (r < 0) {
-		fprintf(stderr, "spawn: %s\n", err.message);
-		if (err.origin == SPAWN_ORIGIN_LEAF)
-			status = failure_status(r, err.step);
+		status = start_failed(r, &err);
 	} else if (o->detach) {
 		printf("%d\n", (int)spawn_proc_pid(proc));
 		if (o->timing)
 			timing_print(proc, NULL, template_of(o), o->json);
 		status = 0;
 	} else {
-		status = wait_for(proc, o, program);
+		job_attend(&job, &timeout);
+		/* Before it may end as the leaf did, by a signal. */
+		pty_close(&pty);
+		status = tell_end(proc, o, program, timeout);
 	}
+	pty_close(&pty);
 	spawn_proc_free(proc);
+	return status;
+}
+
+int launch(const struct options *o)
+{
+	struct spawn_client *client = NULL;
+	struct spawn_error err = {.step = ""};
+	int status, r = spawn_client_open(&client, o->socket, &err);
+
+	if (r < 0)
+		return start_failed(r, &err);
+	status = o->pipe ? launch_pipeline(client, o) : launch_one(client, o);
 	spawn_client_close(client);
 	return status;
 }

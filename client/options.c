@@ -32,6 +32,8 @@ enum {
 	OPT_TIMER_SLACK,
 	OPT_TIMEOUT,
 	OPT_GRACE,
+	OPT_PTY,
+	OPT_PIPE,
 	OPT_DETACH,
 	OPT_ARGV0,
 	OPT_TIMING,
@@ -66,6 +68,8 @@ static const struct option long_options[] = {
 	{"timer-slack", required_argument, NULL, OPT_TIMER_SLACK},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
 	{"grace", required_argument, NULL, OPT_GRACE},
+	{"pty", no_argument, NULL, OPT_PTY},
+	{"pipe", no_argument, NULL, OPT_PIPE},
 	{"detach", no_argument, NULL, OPT_DETACH},
 	{"argv0", required_argument, NULL, OPT_ARGV0},
 	{"timing", no_argument, NULL, OPT_TIMING},
@@ -257,6 +261,12 @@ static int take_option(struct options *o, int option, const char *arg)
 		return 0;
 	case OPT_GRACE:
 		return parse_seconds(arg, &o->grace_ms) == 0 ? 0 : bad_seconds("--grace", arg);
+	case OPT_PTY:
+		o->pty = true;
+		return 0;
+	case OPT_PIPE:
+		o->pipe = true;
+		return 0;
 	case OPT_DETACH:
 		o->detach = true;
 		return 0;
@@ -352,6 +362,24 @@ static int parse_command(struct options *o, int argc, char **argv, const char *l
 	return 0;
 }
 
+/* What cannot be had together. */
+static int check_together(const struct options *o)
+{
+	if (o->pty && o->detach)
+		return usage_error(
+			"--pty needs this command at its other end, which --detach ends");
+	if (o->pty && (o->stdio[0] || o->stdio[1] || o->stdio[2]))
+		return usage_error("--pty brings the standard streams: without --stdin, --stdout, "
+				   "--stderr");
+	if (o->pipe && (o->detach || o->pty || o->timing || o->template_name))
+		return usage_error("--pipe joins programs that are waited for: without --detach, "
+				   "--pty, --timing and -t");
+	if (o->json && !o->timing && !o->pipe)
+		return usage_error("--json of a launch is the form of --timing, or of --pipe: it "
+				   "needs one");
+	return 0;
+}
+
 int options_parse(struct options *o, int argc, char **argv)
 {
 	const char *launch_only = NULL;
@@ -373,11 +401,9 @@ int options_parse(struct options *o, int argc, char **argv)
 		return usage_error("--grace is the time after --timeout: it needs one");
 	if (!has_grace)
 		o->grace_ms = GRACE_DEFAULT_MS;
-	if (o->json && !o->timing)
-		return usage_error("--json of a launch is the form of --timing: it needs that");
 	o->args = argv + optind;
 	o->n_args = (size_t)(argc - optind);
-	return 0;
+	return check_together(o);
 }
 
 void options_done(struct options *o)

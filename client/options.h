@@ -47,7 +47,7 @@ struct options {
 	uint64_t deadline_ms, grace_ms;
 	struct attributes attributes;
 	struct limits limits;
-	bool detach, timing, json;
+	bool detach, timing, json, pty, pipe;
 	char **args; /* without a template the program and its own; census: that word and its own */
 	size_t n_args;
 };

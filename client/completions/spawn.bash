@@ -26,7 +26,7 @@ _spawn() {
 		--argv0 --umask --nofork --nofork=off --nofork=copy --nofork=process
 		--block-signal --default-signal --ignore-signal --session --no-new-privs
 		--stdin --stdout --stderr --user --capabilities --limit --nice --cpus
-		--oom-score-adj --timer-slack --timeout --grace --detach --timing --json -s --socket --help --version'
+		--oom-score-adj --timer-slack --timeout --grace --pty --pipe --detach --timing --json -s --socket --help --version'
 
 	COMPREPLY=()
 	# after the options a program and its arguments, or with a template the leaf's arguments

@@ -29,6 +29,8 @@ complete -c spawn -l oom-score-adj -x -d 'Ended first when memory is short: up t
 complete -c spawn -l timer-slack -x -d 'How late its timers may be, in ns'
 complete -c spawn -l timeout -x -d 'SIGTERM after so many seconds'
 complete -c spawn -l grace -x -d 'SIGKILL so many seconds after that'
+complete -c spawn -l pty -d 'On a terminal of its own'
+complete -c spawn -l pipe -d 'Programs with | between them'
 complete -c spawn -l detach -d 'Print its pid and go'
 complete -c spawn -l timing -d 'Say where the time went'
 complete -c spawn -l json -d 'As JSON'

@@ -18,7 +18,8 @@ static const char help[] =
 	"it is swapped, migrated, compacted, merged, collapsed; each knows what its memory\n"
 	"must hold. All parts at once, for N seconds (10).\n"
 	"\n"
-	"  --only PART  of server, generation, race, exec, limits, userfault, trace, twins, grow\n"
+	"  --only PART  of server, generation, race, exec, limits, userfault, trace, twins, grow,\n"
+	"               huge\n"
 	"  --machine    it is a machine of their own: may make swap, merge, compact, split, and\n"
 	"               migrate whatever there is, and change vm.nofork_cohort\n"
 	"  --require    a part or a kind of pressure that is not there is a failure\n"
@@ -33,6 +34,7 @@ static const struct part {
 	{"server", part_server}, {"generation", part_generation}, {"race", part_race},
 	{"exec", part_exec},	 {"limits", part_limits},	  {"userfault", part_userfault},
 	{"trace", part_trace},	 {"twins", part_twins},		  {"grow", part_grow},
+	{"huge", part_huge},
 };
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))
 #define SKIPPED 77

@@ -44,6 +44,7 @@ void pressure_begin(void)
 	write_text("/sys/kernel/mm/ksm/pages_to_scan", "2000");
 	write_text("/sys/kernel/mm/ksm/sleep_millisecs", "10");
 	write_text("/sys/kernel/mm/ksm/run", "1");
+	write_text("/proc/sys/vm/nr_hugepages", "16");
 	write_text("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
 	write_text("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "50");
 }

@@ -68,6 +68,7 @@ int part_userfault(const struct run *run, struct dice *d); /* userfaultfd: copy,
 int part_trace(const struct run *run, struct dice *d);	   /* ptrace, process_madvise */
 int part_twins(const struct run *run, struct dice *d);	   /* merged, swapped, migrated */
 int part_grow(const struct run *run, struct dice *d);	   /* moved to a mapping that grows */
+int part_huge(const struct run *run, struct dice *d);	   /* hugetlb beside ordinary memory */
 /* What an executed leaf does; an exit status. */
 int exec_main(uint64_t seed);
 

@@ -49,22 +49,12 @@ uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static bool say(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
 void children_are(int cohort)
 {
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d", cohort);
-	if (cohort >= 0 && !say("/proc/sys/vm/nofork_cohort", text))
+	if (cohort >= 0 && !write_text("/proc/sys/vm/nofork_cohort", text))
 		give_up("vm.nofork_cohort");
 	if (prctl(0x4e464b01 /* PR_SET_NOFORK */, cohort < 0 ? 0 : 2 /* CHILDREN */, 0, 0, 0) < 0 &&
 	    cohort >= 0)
@@ -89,45 +79,6 @@ void write_apart(char *at, unsigned vmas, unsigned pages, char value)
 	for (unsigned i = 0; i < vmas; i++)
 		for (unsigned k = 0; k < pages; k++)
 			at[APART(i, pages) + k * PAGE] = value;
-}
-
-static void read_cache(const char *name, long *objects, long *bytes)
-{
-	char path[128], line[512], found[64];
-	long active, total, size;
-	FILE *f;
-
-	*objects = *bytes = 0;
-	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink", name);
-	say(path, "1"); /* what lies on a CPU's list counts as in use until then */
-	f = fopen("/proc/slabinfo", "re");
-	if (!f)
-		give_up("/proc/slabinfo");
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "%63s %ld %ld %ld", found, &active, &total, &size) == 4 &&
-		    strcmp(found, name) == 0) {
-			*objects = active;
-			*bytes = active * size;
-		}
-	fclose(f);
-}
-
-struct slab slab_read(void)
-{
-	struct slab s = {0};
-	char line[256];
-	FILE *f;
-
-	read_cache("anon_vma", &s.anon_vma, &s.anon_vma_bytes);
-	read_cache("anon_vma_leaf", &s.leaf, &s.leaf_bytes);
-	read_cache("anon_vma_chain", &s.chain, &s.chain_bytes);
-	f = fopen("/proc/meminfo", "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Slab: %ld", &s.total) == 1)
-			s.total *= 1024;
-	if (f)
-		fclose(f);
-	return s;
 }
 
 int main(int argc, char **argv)

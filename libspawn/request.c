@@ -52,6 +52,7 @@ struct spawn_request *spawn_request_new(const char *template_name)
 		return NULL;
 	r->program_fd = -1;
 	r->inherit_below = 3;
+	r->cgroup_fd = -1;
 	if (!template_name)
 		template_name = "exec";
 	if (!*template_name) {
@@ -81,6 +82,7 @@ void spawn_request_free(struct spawn_request *r)
 	strings_free(&r->env);
 	free(r->changes);
 	free(r->chdir);
+	free(r->cgroup);
 	free(r->program);
 	free(r->argv0);
 	free(r->template_name);
@@ -240,6 +242,26 @@ int spawn_request_chdir(struct spawn_request *r, const char *path)
 	int rc = request_check_path(r, path);
 
 	return rc < 0 ? rc : replace(r, &r->chdir, path);
+}
+
+int spawn_request_cgroup(struct spawn_request *r, const char *path)
+{
+	int rc = request_check_path(r, path);
+
+	if (rc < 0)
+		return rc;
+	r->cgroup_fd = -1;
+	return replace(r, &r->cgroup, path);
+}
+
+int spawn_request_cgroup_fd(struct spawn_request *r, int fd)
+{
+	if (fd < 0)
+		return MISTAKE(r, -EBADF, "descriptor %d cannot be a control group's", fd);
+	free(r->cgroup);
+	r->cgroup = NULL;
+	r->cgroup_fd = fd;
+	return 0;
 }
 
 int spawn_request_umask(struct spawn_request *r, mode_t mask)

@@ -172,6 +172,8 @@ void attributes_request(const struct attributes *a, struct spawn_request *reques
 	spawn_request_ignore(request, &set);
 	spawn_request_session(request, a->session);
 	spawn_request_no_new_privs(request, a->no_new_privs);
+	if (a->cgroup)
+		spawn_request_cgroup(request, a->cgroup);
 	if (a->has_user)
 		spawn_request_credentials(request, a->uid, a->gid, (size_t)a->n_groups, a->groups);
 	if (a->has_capabilities)

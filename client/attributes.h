@@ -17,6 +17,7 @@ struct attributes {
 	uid_t uid;
 	gid_t gid, groups[USER_GROUPS_MAX];
 	int n_groups;
+	const char *cgroup; /* NULL: none */
 	uint64_t capabilities;
 	bool has_block, session, no_new_privs;
 	sigset_t block, by_default, ignore;

@@ -27,7 +27,7 @@ static const char help[] =
 	"  -u NAME, -i                without this variable; with what -E says alone\n"
 	"      --session, --no-new-privs, --nice N, --cpus LIST, --oom-score-adj N,\n"
 	"      --timer-slack NS, --limit NAME=SOFT[:HARD], --user NAME|UID:GID[,GID...],\n"
-	"      --capabilities HEX                       of the process: see spawn(1)\n"
+	"      --capabilities HEX, --cgroup DIR         of the process: see spawn(1)\n"
 	"      --stdin, --stdout, --stderr FILE      or null; and stdout as stderr's\n"
 	"      --argv0 NAME, --umask OCTAL, --block-signal, --default-signal,\n"
 	"      --ignore-signal LIST (as TERM,INT)    else its name, this command's\n"

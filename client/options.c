@@ -19,6 +19,7 @@ enum {
 	OPT_DEFAULT_SIGNAL,
 	OPT_IGNORE_SIGNAL,
 	OPT_SESSION,
+	OPT_CGROUP,
 	OPT_USER,
 	OPT_CAPABILITIES,
 	OPT_STDIN,
@@ -61,6 +62,7 @@ static const struct option long_options[] = {
 	{"stderr", required_argument, NULL, OPT_STDERR},
 	{"user", required_argument, NULL, OPT_USER},
 	{"capabilities", required_argument, NULL, OPT_CAPABILITIES},
+	{"cgroup", required_argument, NULL, OPT_CGROUP},
 	{"limit", required_argument, NULL, OPT_LIMIT},
 	{"nice", required_argument, NULL, OPT_NICE},
 	{"cpus", required_argument, NULL, OPT_CPUS},
@@ -205,6 +207,9 @@ static int take_attribute(struct options *o, int option, const char *arg)
 		return attributes_user(&o->attributes, arg);
 	case OPT_CAPABILITIES:
 		return attributes_capabilities(&o->attributes, arg);
+	case OPT_CGROUP:
+		o->attributes.cgroup = arg;
+		return *arg ? 0 : usage_error("--cgroup wants a directory");
 	case OPT_LIMIT:
 		return limits_add(&o->limits, arg);
 	case OPT_NICE:

@@ -33,6 +33,8 @@ struct passing {
 	size_t n_targets;
 	int cwd;	     /* owned; -1: none */
 	bool program;	     /* one of them, behind cwd */
+	int cgroup;	     /* owned; -1: none, or the request's */
+	bool has_cgroup;     /* one of them, behind program */
 	int socket;	     /* of the pair, made for this */
 	struct identity *as; /* NULL: of no interest */
 };
@@ -94,6 +96,15 @@ static int collect_fds(struct passing *p, const struct spawn_request *r, struct 
 		p->fd[1 + p->n++] = r->program_fd;
 		p->program = true;
 	}
+	if (r->cgroup) {
+		p->cgroup = open(r->cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (p->cgroup < 0)
+			return error_errno(err, -errno, SPAWN_ORIGIN_CLIENT, STEP_CGROUP,
+					   "cannot open the control group '%s'", r->cgroup);
+	}
+	p->has_cgroup = r->cgroup || r->cgroup_fd >= 0;
+	if (p->has_cgroup)
+		p->fd[1 + p->n++] = r->cgroup ? p->cgroup : r->cgroup_fd;
 	rc = 0;
 	for (int fd = 0; rc == 0 && fd <= 2 && fd < r->inherit_below; fd++)
 		if (request_needs_stdio(r, fd) && is_callers(fd))
@@ -257,7 +268,9 @@ static int encode(const struct spawn_request *r, const struct passing *p, uint8_
 				   "make the request");
 	}
 	frame_begin(&f, data, size, MSG_BODY, 0);
-	frame_u32(&f, REC_FLAGS, (p->cwd >= 0 ? FLAG_CWD : 0) | (p->program ? FLAG_EXECUTE_FD : 0));
+	frame_u32(&f, REC_FLAGS,
+		  (p->cwd >= 0 ? FLAG_CWD : 0) | (p->program ? FLAG_EXECUTE_FD : 0) |
+			  (p->has_cgroup ? FLAG_CGROUP_FD : 0));
 	encode_argv(&f, r, argv0);
 	encode_program(&f, r, search);
 	frame_bytes(&f, REC_ENV, env.data, env.len);
@@ -304,6 +317,9 @@ static int send_error(const struct spawn_request *r, int code, struct spawn_erro
 	if (code == -EBADF && r->program_fd >= 0 && fcntl(r->program_fd, F_GETFD) < 0)
 		return error_set(err, code, SPAWN_ORIGIN_CLIENT, STEP_FDS,
 				 "descriptor %d, to be the program, is not open", r->program_fd);
+	if (code == -EBADF && r->cgroup_fd >= 0 && fcntl(r->cgroup_fd, F_GETFD) < 0)
+		return error_set(err, code, SPAWN_ORIGIN_CLIENT, STEP_FDS,
+				 "descriptor %d, of the control group, is not open", r->cgroup_fd);
 	if (code == -EBADF)
 		for (size_t i = 0; i < r->n_fds; i++)
 			if (fcntl(r->fds[i].fd, F_GETFD) < 0)
@@ -325,7 +341,7 @@ static int send_error(const struct spawn_request *r, int code, struct spawn_erro
 int body_open(struct body *body, const struct spawn_request *request, struct identity *ret_as,
 	      int *ret_leaf_fd, struct spawn_error *err)
 {
-	struct passing p = {.cwd = -1, .as = ret_as};
+	struct passing p = {.cwd = -1, .cgroup = -1, .as = ret_as};
 	_cleanup_close_ int ours = -1, leaf = -1;
 	_cleanup_free_ uint8_t *data = NULL;
 	int pair[2], len, rc;
@@ -338,6 +354,7 @@ int body_open(struct body *body, const struct spawn_request *request, struct ide
 	rc = collect_fds(&p, request, err);
 	len = rc < 0 ? rc : encode(request, &p, &data, err);
 	if (len < 0) {
+		fd_close(p.cgroup);
 		fd_close(p.cwd);
 		return len;
 	}
@@ -347,6 +364,7 @@ int body_open(struct body *body, const struct spawn_request *request, struct ide
 	/* Where net.core.wmem_default is small a datagram of that size does not fit. */
 	if (rc == -EMSGSIZE || rc == -ENOBUFS || rc == -EAGAIN)
 		rc = send_sealed(ours, &p, data, (size_t)len);
+	fd_close(p.cgroup);
 	fd_close(p.cwd);
 	if (rc < 0)
 		return send_error(request, rc, err);
@@ -462,6 +480,11 @@ int body_error(const struct body *body, const struct spawn_request *r, struct sp
 	if (r && body->step == STEP_CHDIR && r->chdir)
 		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step,
 				   "cannot change directory to '%s'", r->chdir);
+	if (r && body->step == STEP_CGROUP)
+		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step,
+				   code == -EMEDIUMTYPE ? "'%s' is no directory of a control group"
+							: "cannot enter the control group '%s'",
+				   r->cgroup ? r->cgroup : "of the descriptor");
 	if (r && body->step == STEP_OPEN && body->has_index && body->index < r->n_steps)
 		return step_error(&r->steps[body->index], code, err);
 	if (r && attributes_error(&r->attributes, body->step, code,

@@ -53,6 +53,7 @@ struct spawn_request *spawn_request_new(const char *template_name)
 	r->program_fd = -1;
 	r->chdir_fd = -1;
 	r->inherit_below = 3;
+	r->cgroup_fd = -1;
 	if (!template_name)
 		template_name = "exec";
 	if (!*template_name) {
@@ -82,6 +83,7 @@ void spawn_request_free(struct spawn_request *r)
 	strings_free(&r->env);
 	free(r->changes);
 	free(r->chdir);
+	free(r->cgroup);
 	free(r->program);
 	free(r->argv0);
 	free(r->template_name);
@@ -248,6 +250,26 @@ int spawn_request_chdir_fd(struct spawn_request *r, int fd)
 	if (fd < 0)
 		return MISTAKE(r, -EBADF, "no descriptor has the number %d", fd);
 	r->chdir_fd = fd;
+	return 0;
+}
+
+int spawn_request_cgroup(struct spawn_request *r, const char *path)
+{
+	int rc = request_check_path(r, path);
+
+	if (rc < 0)
+		return rc;
+	r->cgroup_fd = -1;
+	return replace(r, &r->cgroup, path);
+}
+
+int spawn_request_cgroup_fd(struct spawn_request *r, int fd)
+{
+	if (fd < 0)
+		return MISTAKE(r, -EBADF, "descriptor %d cannot be a control group's", fd);
+	free(r->cgroup);
+	r->cgroup = NULL;
+	r->cgroup_fd = fd;
 	return 0;
 }
 

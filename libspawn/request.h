@@ -32,6 +32,8 @@ struct spawn_request {
 	bool search;   /* a name without a slash in the PATH of path_of */
 	enum spawn_path path_of;
 	int program_fd; /* borrowed; -1: none */
+	char *cgroup;	/* a directory; NULL: none, or cgroup_fd */
+	int cgroup_fd;	/* borrowed; -1: none */
 	char *argv0;	/* NULL: the program, else the template's name */
 	struct strings args;
 	bool env_given;

@@ -25,7 +25,7 @@ _spawn() {
 	local options='-t --template -C --chdir -E --setenv -u --unset -i --ignore-environment
 		--argv0 --umask --nofork --nofork=off --nofork=copy --nofork=process
 		--block-signal --default-signal --ignore-signal --session --no-new-privs
-		--stdin --stdout --stderr --user --capabilities --limit --nice --cpus
+		--stdin --stdout --stderr --user --capabilities --cgroup --limit --nice --cpus
 		--oom-score-adj --timer-slack --timeout --grace --pty --pipe --detach --timing --json -s --socket --help --version'
 
 	COMPREPLY=()
@@ -44,7 +44,7 @@ _spawn() {
 			;;
 		-C | --chdir | -E | --setenv | -u | --unset | -s | --socket | \
 			--argv0 | --umask | --block-signal | --default-signal | --ignore-signal | \
-			--stdin | --stdout | --stderr | --user | --capabilities | --limit | --nice | --cpus | --oom-score-adj | --timer-slack | \
+			--stdin | --stdout | --stderr | --user | --capabilities | --cgroup | --limit | --nice | --cpus | --oom-score-adj | --timer-slack | \
 			--timeout | --grace) ((i++)) ;;
 		-* | =) ;;
 		*)
@@ -56,7 +56,7 @@ _spawn() {
 	done
 	case $prev in
 	-t | --template) mapfile -t COMPREPLY < <(compgen -W "$(_spawn_templates)" -- "$cur") ;;
-	-C | --chdir) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+	-C | --chdir | --cgroup) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	-u | --unset) mapfile -t COMPREPLY < <(compgen -e -- "$cur") ;;
 	-E | --setenv)
 		mapfile -t COMPREPLY < <(compgen -e -S = -- "$cur")

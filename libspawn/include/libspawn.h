@@ -247,6 +247,15 @@ int spawn_request_credentials(struct spawn_request *request, uid_t uid, gid_t gi
  * by which nothing is gained either. It gives none.
  */
 int spawn_request_capabilities(struct spawn_request *request, uint64_t keep);
+/*
+ * The control group that it enters, itself, before its files are opened and its credentials
+ * changed: its directory by path, relative to the caller, or open and borrowed until the start. The
+ * last call counts. What the child may not do (in cgroup v2, also to the common ancestor's
+ * cgroup.procs) fails at step "cgroup", as does a directory of another file system (-EMEDIUMTYPE).
+ * Default: this process's, of its own children; of the server's, the server's.
+ */
+int spawn_request_cgroup(struct spawn_request *request, const char *path);
+int spawn_request_cgroup_fd(struct spawn_request *request, int fd);
 /* It, and what it executes, never gains privileges by exec: setuid programs do not
  * (PR_SET_NO_NEW_PRIVS). Default: as its parent. */
 int spawn_request_no_new_privs(struct spawn_request *request, bool on);

@@ -21,7 +21,7 @@
 #define WIRE_VERSION	 1
 #define WIRE_INLINE_MAX	 65536	 /* the largest datagram */
 #define WIRE_SEALED_MAX	 2162688 /* the largest sealed body: 2 MiB of argv + env, and the rest */
-#define WIRE_FDS_MAX	 243	 /* below the kernel's SCM_MAX_FD of 253 */
+#define WIRE_FDS_MAX	 244	 /* below the kernel's SCM_MAX_FD of 253 */
 #define WIRE_USER_FDS	 240
 #define WIRE_OFFER_MAX	 64 /* leaves in one OFFER */
 #define WIRE_REAP_MAX	 24 /* leaves in one REAP */
@@ -38,7 +38,8 @@
 /* FLAGS of BODY */
 #define FLAG_CWD	(1u << 0) /* the first passed fd is the working directory */
 #define FLAG_EXECUTE_FD (1u << 1) /* the next one is the program to become */
-#define FLAG_BODY_KNOWN (FLAG_CWD | FLAG_EXECUTE_FD)
+#define FLAG_CGROUP_FD	(1u << 2) /* and the next one the directory of a control group */
+#define FLAG_BODY_KNOWN (FLAG_CWD | FLAG_EXECUTE_FD | FLAG_CGROUP_FD)
 /* FLAGS of STOP */
 #define FLAG_STOP_LEAVES (1u << 0) /* TERM to running leaves, KILL after the grace */
 

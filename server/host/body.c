@@ -10,12 +10,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static char path_buffer[PATH_MAX]; /* a name that is to be ended with NUL; of one call at a time */
@@ -113,13 +115,14 @@ static int lay_out_strings(struct body *b, struct body_error *failed)
 /* Passed descriptors in front of those with a target. */
 static size_t first_target(const struct body *b)
 {
-	return (b->flags & FLAG_CWD ? 1u : 0u) + (b->flags & FLAG_EXECUTE_FD ? 1u : 0u);
+	return (b->flags & FLAG_CWD ? 1u : 0u) + (b->flags & FLAG_EXECUTE_FD ? 1u : 0u) +
+	       (b->flags & FLAG_CGROUP_FD ? 1u : 0u);
 }
 
 /* The program's own, once they are all where they shall be. */
 static int program_fd(const struct body *b)
 {
-	return b->flags & FLAG_EXECUTE_FD ? b->fds.fd[first_target(b) - 1] : -1;
+	return b->flags & FLAG_EXECUTE_FD ? b->fds.fd[b->flags & FLAG_CWD ? 1 : 0] : -1;
 }
 
 static int check_fds(const struct body *b, struct body_error *failed)
@@ -252,6 +255,29 @@ static int change_directory(struct body *b, struct body_error *failed)
 	return 0;
 }
 
+/*
+ * The kernel looks at who opened the file and who writes, and at the groups between: the leaf does
+ * both. A file of that name elsewhere would take the word and do nothing.
+ */
+static int enter_cgroup(struct body *b, struct body_error *failed)
+{
+	_cleanup_close_ int fd = -1;
+	struct statfs fs;
+	int dir;
+
+	if (!(b->flags & FLAG_CGROUP_FD))
+		return 0;
+	dir = b->fds.fd[first_target(b) - 1];
+	if (fstatfs(dir, &fs) < 0)
+		return fail(failed, STEP_CGROUP, -errno, -1);
+	if (fs.f_type != CGROUP2_SUPER_MAGIC && fs.f_type != CGROUP_SUPER_MAGIC)
+		return fail(failed, STEP_CGROUP, -EMEDIUMTYPE, -1);
+	fd = openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) < 0)
+		return fail(failed, STEP_CGROUP, -errno, -1);
+	return 0;
+}
+
 static int open_one(const struct record *r, struct body_error *failed, int index)
 {
 	uint32_t target = get_u32(r->data), flags = get_u32(r->data + 4),
@@ -360,7 +386,8 @@ int body_apply(struct body *b, const struct rlimit *limits, int *socket, struct 
 	if (r < 0)
 		return fail(failed, STEP_FDS, r, -1);
 	b->program_fd = program_fd(b);
-	if ((r = place_fds(b, failed)) < 0 || (r = change_directory(b, failed)) < 0)
+	if ((r = enter_cgroup(b, failed)) < 0 || (r = place_fds(b, failed)) < 0 ||
+	    (r = change_directory(b, failed)) < 0)
 		return r;
 	if (message_has(&b->message, REC_UMASK))
 		umask((mode_t)message_u32(&b->message, REC_UMASK) & 0777);

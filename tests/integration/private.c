@@ -67,6 +67,7 @@ SCENARIO(process, asked_no_new_privs)
 SCENARIO(process, asked_death_signal)
 SCENARIO(process, asked_descriptors)
 SCENARIO(process, asked_credentials)
+SCENARIO(process, asked_control_group)
 
 SCENARIO(deaths, close_leaves_nothing)
 SCENARIO(deaths, close_completes_what_is_in_flight)

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct spawn_request *status_request(void)
@@ -257,6 +258,23 @@ static void asked_credentials(void)
 	spawn_client_close(client);
 }
 
+static void asked_control_group(void)
+{
+	static const char path[] = "/sys/fs/cgroup/unified/spawnd-test-own";
+	struct spawn_client *client = own_client();
+	struct spawn_request *request = shell("cat /proc/$$/cgroup");
+
+	spawn_request_cgroup(request, "/tmp");
+	expect_refused(client, request, -EMEDIUMTYPE, "cgroup");
+	if (mkdir(path, 0700) < 0)
+		SKIP("no control group can be made");
+	request = shell("cat /proc/$$/cgroup");
+	spawn_request_cgroup(request, path);
+	expect_in_output(client, request, "/spawnd-test-own\n");
+	spawn_client_close(client);
+	CHECK(rmdir(path) == 0, "%s", strerror(errno));
+}
+
 const struct scenario process_scenarios[] = {
 	{"asked_signals", asked_signals},
 	{"asked_group_and_session", asked_group_and_session},
@@ -265,5 +283,6 @@ const struct scenario process_scenarios[] = {
 	{"asked_death_signal", asked_death_signal},
 	{"asked_descriptors", asked_descriptors},
 	{"asked_credentials", asked_credentials},
+	{"asked_control_group", asked_control_group},
 	{NULL, NULL},
 };

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct server server;
@@ -575,4 +576,79 @@ Test(process, capabilities_are_dropped_from_every_set)
 	request = shell_request("exit 0");
 	spawn_request_credentials(request, (uid_t)-1, 0, 0, NULL);
 	expect_refused(request, -EINVAL, "request", "-1");
+}
+
+/* ---- control group ---- */
+
+/* A new one below that of this process, in version 2; false where none can be made. */
+static bool make_cgroup(char path[256])
+{
+	char line[128] = "", mount[128] = "", type[32];
+	FILE *f = fopen("/proc/self/cgroup", "re"), *m = fopen("/proc/self/mounts", "re");
+	bool found = false;
+
+	while (f && fgets(line, sizeof(line), f) && strncmp(line, "0::", 3) != 0)
+		;
+	while (m && !found && fscanf(m, "%*s %127s %31s %*[^\n]", mount, type) == 2)
+		found = strcmp(type, "cgroup2") == 0;
+	if (f)
+		fclose(f);
+	if (m)
+		fclose(m);
+	line[strcspn(line, "\n")] = '\0';
+	if (!found || strncmp(line, "0::", 3) != 0)
+		return false;
+	snprintf(path, 256, "%.100s%.100s/spawnd-test-%d", mount, line + 3, (int)getpid());
+	return mkdir(path, 0700) == 0;
+}
+
+Test(process, control_group_is_entered_where_asked)
+{
+	struct spawn_request *program = shell_request("grep ^0: /proc/$$/cgroup"),
+			     *leaf = probe_request("cgroup", NULL);
+	char path[256], script[512], name[64], *output;
+	int fd;
+
+	if (!make_cgroup(path)) {
+		stop(); /* a skipped test has no fini */
+		cr_skip_test("no control group can be made");
+	}
+	snprintf(name, sizeof(name), "/spawnd-test-%d\n", (int)getpid());
+	spawn_request_cgroup(program, path);
+	expect_in_output(program, name);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	spawn_request_cgroup_fd(leaf, fd);
+	expect_in_output(leaf, name);
+	close(fd);
+	output = probe_output(client, probe_request("cgroup", NULL));
+	cr_expect(!strstr(output, name), "%s", output);
+	free(output);
+	/* Beside a program by descriptor, and others. */
+	program = spawn_request_new(NULL);
+	fd = open("/bin/cat", O_PATH | O_CLOEXEC);
+	spawn_request_program_fd(program, fd);
+	spawn_request_args(program, 1, (const char *const[]){"/proc/self/cgroup"});
+	spawn_request_fd(program, 0, 7);
+	spawn_request_cgroup(program, path);
+	expect_in_output(program, name);
+	close(fd);
+	snprintf(script, sizeof(script),
+		 "\"$SPAWN\" --cgroup %s -- grep -c spawnd-test-%d /proc/self/cgroup", path,
+		 (int)getpid());
+	expect_by_command(script, 0, "1\n");
+	AWAIT(rmdir(path) == 0);
+}
+
+Test(process, directory_that_is_no_control_group_is_refused)
+{
+	struct spawn_request *request = shell_request("exit 0");
+
+	spawn_request_cgroup(request, "/tmp");
+	expect_refused(request, -EMEDIUMTYPE, "cgroup", "/tmp");
+	request = shell_request("exit 0");
+	spawn_request_cgroup(request, "/nowhere");
+	expect_refused(request, -ENOENT, "cgroup", "/nowhere");
+	request = shell_request("exit 0");
+	spawn_request_cgroup_fd(request, 999);
+	expect_refused(request, -EBADF, "fds", "999");
 }

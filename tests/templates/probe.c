@@ -194,6 +194,17 @@ static int do_credentials(char **argv)
 		       g[2], getgroups(0, NULL), back < 0 ? strerrorname_np(errno) : "possible");
 }
 
+static int do_cgroup(char **argv)
+{
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	char line[256];
+
+	(void)argv;
+	while (f && fgets(line, sizeof(line), f))
+		dprintf(1, "%s", line);
+	return f ? fclose(f) : dprintf(1, "cgroup %s\n", strerrorname_np(errno));
+}
+
 static const struct command {
 	const char *name;
 	int n_args;
@@ -214,6 +225,7 @@ static const struct command {
 	{"dumpable", 0, do_dumpable},
 	{"no-new-privs", 0, do_no_new_privs},
 	{"create", 1, do_create},
+	{"cgroup", 0, do_cgroup},
 	{"credentials", 0, do_credentials},
 	{"name", 0, do_name},
 	{"scheduling", 0, do_scheduling},

@@ -20,7 +20,7 @@ struct mark {
 static struct mark *mark_of(posix_spawn_file_actions_t *fa)
 {
 	/* at the end: what libc may come to need is likely taken from the front */
-	return (struct mark *)((char *)fa + sizeof(*fa) - sizeof(struct mark));
+	return (void *)((char *)fa + sizeof(*fa) - sizeof(struct mark));
 }
 
 const struct actions *actions_of(const posix_spawn_file_actions_t *fa)

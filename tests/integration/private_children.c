@@ -484,7 +484,7 @@ static void nofork_holds(void)
 	spawn_client_close(client);
 }
 
-#define MANY 10000
+#define CHILDREN MANY(10000, 1024)
 
 static struct spawn_client *their_client;
 /* By pid: 1 + the status that the child of that pid shall have; 0: none that is known. Pids come
@@ -533,7 +533,7 @@ static void ten_thousand_by_submit_and_waitpid(void)
 		snprintf(status, sizeof(status), "%d", primes[i]);
 		requests[i] = probe("exit", status, NULL);
 	}
-	for (int i = 0; i < MANY; i++) {
+	for (int i = 0; i < CHILDREN; i++) {
 		struct spawn_error err;
 		int r;
 
@@ -551,7 +551,7 @@ static void ten_thousand_by_submit_and_waitpid(void)
 		if (i % 1024 == 1023)
 			progress();
 	}
-	while (reaped < MANY) {
+	while (reaped < CHILDREN) {
 		reaped += collect(0);
 		if (reaped % 1024 == 0)
 			progress();

@@ -54,12 +54,13 @@ static void close_completes_what_is_in_flight(void)
 {
 	struct spawn_client *client = own_client();
 	struct spawn_request *request = probe("exit", "2", NULL);
-	static struct completion c[50];
+	static struct completion c[MANY(50, 10)];
+	const int n = sizeof(c) / sizeof(c[0]);
 
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < n; i++)
 		submit(client, request, &c[i]);
 	spawn_client_close(client);
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < n; i++) {
 		CHECK(c[i].calls == 1 && c[i].proc, "%d: %s", i, c[i].message);
 		CHECK(WEXITSTATUS(wait_status(spawn_proc_pid(c[i].proc))) == 2, "status");
 		spawn_proc_free(c[i].proc);

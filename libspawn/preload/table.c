@@ -174,6 +174,15 @@ static int act(struct table *t, const struct action *a)
 	return EINVAL;
 }
 
+static size_t inherited(const struct table *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n; i++)
+		n += !t->entries[i].cloexec;
+	return n;
+}
+
 int table_make(struct table *t, const struct actions *actions, const char **ret_left)
 {
 	int r;
@@ -182,7 +191,7 @@ int table_make(struct table *t, const struct actions *actions, const char **ret_
 	r = read_own(t, ret_left);
 	for (size_t i = 0; !*ret_left && actions && i < actions->n; i++)
 		*ret_left = left_to_libc(&actions->list[i]);
-	if (t->n + (actions ? actions->n : 0) > PASSED_MAX)
+	if (inherited(t) + (actions ? actions->n : 0) > PASSED_MAX)
 		*ret_left = "it may inherit more than 240 descriptors";
 	for (size_t i = 0; r == 0 && !*ret_left && actions && i < actions->n; i++)
 		r = act(t, &actions->list[i]);

@@ -7,12 +7,13 @@
  */
 #include "preload.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,37 +54,59 @@ static bool has_others(const char *list, pid_t host)
 
 enum family { FAMILY_UNKNOWN, FAMILY_OTHERS, FAMILY_HOST_ALONE };
 
-/* A list is cut where the buffer ends: so many children have others among them. */
+/* What a thread has made: a list is cut where the buffer ends, as so many have others among them.
+ */
+static enum family family_of(int tasks, const char *task, pid_t host)
+{
+	char name[32], list[256];
+	size_t n = strlen(task);
+	ssize_t len;
+	int fd;
+
+	if (n > sizeof(name) - sizeof("/children"))
+		return FAMILY_UNKNOWN;
+	memcpy(name, task, n);
+	memcpy(name + n, "/children", sizeof("/children"));
+	fd = openat(tasks, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) /* the thread may have ended meanwhile */
+		return errno == ENOENT && faccessat(tasks, task, F_OK, 0) < 0 ? FAMILY_HOST_ALONE
+									      : FAMILY_UNKNOWN;
+	len = read(fd, list, sizeof(list) - 1);
+	close(fd);
+	list[len > 0 ? len : 0] = 0;
+	return has_others(list, host) ? FAMILY_OTHERS : FAMILY_HOST_ALONE;
+}
+
+/* Where the kernel's own call has an entry; libc's readdir() has the heap, and a handler of SIGCHLD
+ * that waits may have interrupted that. */
+struct entry {
+	uint64_t ino;
+	int64_t next;
+	unsigned short len;
+	unsigned char type;
+	char name[];
+};
+
 static enum family family_look(pid_t host)
 {
-	enum family family = FAMILY_HOST_ALONE;
-	DIR *tasks = opendir("/proc/self/task");
-	struct dirent *task;
+	int tasks = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum family family = tasks < 0 ? FAMILY_UNKNOWN : FAMILY_HOST_ALONE;
+	_Alignas(struct entry) char entries[1024];
+	long n;
 
-	if (!tasks)
-		return FAMILY_UNKNOWN;
-	while (family == FAMILY_HOST_ALONE && (task = readdir(tasks))) {
-		char name[300], list[256];
-		ssize_t n;
-		int fd;
+	if (tasks < 0)
+		return family;
+	while (family == FAMILY_HOST_ALONE &&
+	       (n = syscall(SYS_getdents64, tasks, entries, sizeof(entries))) > 0) {
+		for (long at = 0; family == FAMILY_HOST_ALONE && at < n;) {
+			const struct entry *e = (const void *)(entries + at);
 
-		if (task->d_name[0] == '.')
-			continue;
-		snprintf(name, sizeof(name), "%s/children", task->d_name);
-		fd = openat(dirfd(tasks), name, O_RDONLY | O_CLOEXEC);
-		if (fd < 0) {
-			if (errno == ENOENT && faccessat(dirfd(tasks), task->d_name, F_OK, 0) < 0)
-				continue; /* the thread has ended */
-			family = FAMILY_UNKNOWN;
-			break;
+			at += e->len;
+			if (e->name[0] != '.')
+				family = family_of(tasks, e->name, host);
 		}
-		n = read(fd, list, sizeof(list) - 1);
-		close(fd);
-		list[n > 0 ? n : 0] = 0;
-		if (has_others(list, host))
-			family = FAMILY_OTHERS;
 	}
-	closedir(tasks);
+	close(tasks);
 	return family;
 }
 
@@ -138,7 +161,7 @@ PUBLIC int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 
 	if (!info)
 		info = &own;
-	if (preload_inside || (type != P_ALL && type != P_PGID)) {
+	if (type != P_ALL && type != P_PGID) {
 		r = next()->waitid(type, id, info, options);
 		if (r == 0 && info->si_pid > 0 && !(options & WNOWAIT) && (options & WEXITED) &&
 		    info->si_code != CLD_STOPPED && info->si_code != CLD_CONTINUED)
@@ -185,7 +208,7 @@ static pid_t wait_any(pid_t pid, int *status, int options, struct rusage *usage)
 
 PUBLIC pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
 {
-	if (pid > 0 || preload_inside || hidden_pid() == 0)
+	if (pid > 0 || hidden_pid() == 0)
 		return next()->wait4(pid, status, options, usage);
 	return wait_any(pid, status, options, usage);
 }

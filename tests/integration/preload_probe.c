@@ -394,6 +394,44 @@ static void forks(void)
 	say("children used time: %d\n", usage.ru_utime.tv_sec > 0 || usage.ru_utime.tv_usec > 0);
 }
 
+static volatile sig_atomic_t reaped;
+
+/* As many programs do: all that are over, and nothing more is known. */
+static void reap_all(int sig)
+{
+	int saved = errno;
+
+	(void)sig;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		reaped++;
+	errno = saved;
+}
+
+/* The handler interrupts whoever has the heap's lock. */
+static void handlers(void)
+{
+	char *command[] = {(char *)"true", NULL};
+	sigset_t child, none;
+	int started = 0;
+	pid_t pid;
+
+	set_handler(SIGCHLD, reap_all);
+	for (int i = 0; i < 200; i++) {
+		started += posix_spawnp(&pid, "true", NULL, NULL, command, environ) == 0;
+		for (int k = 0; k < 20000 && reaped < started; k++)
+			free(malloc((size_t)(2000 + k)));
+	}
+	sigemptyset(&none);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, NULL);
+	while (reaped < started)
+		sigsuspend(&none);
+	sigprocmask(SIG_UNBLOCK, &child, NULL);
+	set_handler(SIGCHLD, SIG_DFL);
+	say("reaped by a handler: %d of %d\n", (int)reaped, started);
+}
+
 int main(int argc, char **argv)
 {
 	char parent[32];
@@ -421,6 +459,7 @@ int main(int argc, char **argv)
 	attributes();
 	waits();
 	threads();
+	handlers();
 	forks();
 	shells();
 	return 0;

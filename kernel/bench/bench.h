@@ -6,6 +6,8 @@
 #ifndef NOFORK_BENCH_H
 #define NOFORK_BENCH_H
 
+#include "../sysfs.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,8 +31,6 @@ struct slab {
 	long anon_vma_bytes, leaf_bytes, chain_bytes, total; /* bytes; total: of all caches */
 };
 struct slab slab_read(void);
-/* Into a file of /proc or /sys; false where it is not taken. */
-bool write_text(const char *path, const char *text);
 
 void bench_forkserver(void); /* 200 leaves of a template with 500 mappings */
 void bench_walk(void);	     /* reclaim and migration of one leaf's page among 400 */

@@ -10,16 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
 /* As mkswap(8) writes it: version 1, the last page, the signature at the end of the first. */
 static bool make_swap(const char *device, uint32_t pages)
 {

@@ -6,6 +6,8 @@
 #ifndef NOFORK_STRESS_H
 #define NOFORK_STRESS_H
 
+#include "../sysfs.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -72,8 +74,6 @@ int part_huge(const struct run *run, struct dice *d);	   /* hugetlb beside ordin
 /* What an executed leaf does; an exit status. */
 int exec_main(uint64_t seed);
 
-/* Into a file of /proc or /sys; false where it is not taken (pressure.c). */
-bool write_text(const char *path, const char *text);
 /* The machine around them (pressure.c): swap, compaction, merging, migration of everything. */
 void pressure_begin(void);
 void pressure_turn(struct dice *d);

@@ -38,20 +38,9 @@ static void stop(void)
 
 TestSuite(programs, .init = start, .fini = stop, .timeout = 60);
 
-/* What a script of sh ends with and writes; err is a part, or "" for nothing. */
 static void expect_tool(const char *script, int status, const char *out, const char *err)
 {
-	struct tool_end end;
-
-	tool_shell(&server, script, &end);
-	cr_expect_eq(end.status, status, "%s: status %d, not %d; stderr: %s", script, end.status,
-		     status, end.err);
-	cr_expect_str_eq(end.out, out, "%s: stdout: %s; stderr: %s", script, end.out, end.err);
-	if (*err)
-		cr_expect(strstr(end.err, err), "%s: no \"%s\" in: %s", script, err, end.err);
-	else
-		cr_expect_str_eq(end.err, "", "%s: stderr: %s", script, end.err);
-	tool_end_free(&end);
+	tool_expect(&server, script, status, out, err);
 }
 
 Test(programs, command_ends_as_the_program_did)

@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,6 +184,31 @@ Test(run, at_the_deadline_the_whole_group_ends)
 		waitpid(pid, NULL, WNOHANG); /* an orphan may have become this test's child */
 		spawn_run_free(r);
 	}
+	spawn_client_close(client);
+}
+
+Test(run, the_directory_may_be_an_open_one)
+{
+	struct spawn_client *client = server_client(&server);
+	int etc = open("/etc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	EACH_OWNER(owner)
+	{
+		struct spawn_request *request = shell(owner, "pwd");
+		struct spawn_run *r;
+
+		spawn_request_chdir_fd(request, etc);
+		r = run(client, request, NULL);
+		cr_assert_str_eq(text(r, SPAWN_STREAM_OUTPUT), "/etc\n");
+		spawn_run_free(r);
+		request = shell(owner, "pwd");
+		spawn_request_chdir_fd(request, etc);
+		spawn_request_chdir(request, "..");
+		r = run(client, request, NULL);
+		cr_assert_str_eq(text(r, SPAWN_STREAM_OUTPUT), "/\n");
+		spawn_run_free(r);
+	}
+	close(etc);
 	spawn_client_close(client);
 }
 

@@ -170,13 +170,7 @@ Test(terminal, the_users_is_as_it_was_whatever_dies)
 
 static void expect(const char *script, int status, const char *out, const char *err)
 {
-	struct tool_end end;
-
-	tool_shell(&server, script, &end);
-	cr_expect_eq(end.status, status, "%s: status %d; %s", script, end.status, end.err);
-	cr_expect_str_eq(end.out, out, "%s: %s; %s", script, end.out, end.err);
-	cr_expect(*err ? strstr(end.err, err) != NULL : !*end.err, "%s: %s", script, end.err);
-	tool_end_free(&end);
+	tool_expect(&server, script, status, out, err);
 }
 
 Test(terminal, without_a_terminal_bytes_go_through_one)

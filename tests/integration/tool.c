@@ -82,6 +82,22 @@ void tool_shell(const struct server *s, const char *script, struct tool_end *ret
 	tool_run(s, ARGV("/bin/sh", "-c", script), ret);
 }
 
+void tool_expect(const struct server *s, const char *script, int status, const char *out,
+		 const char *err)
+{
+	struct tool_end end;
+
+	tool_shell(s, script, &end);
+	cr_expect_eq(end.status, status, "%s: status %d, not %d; stderr: %s", script, end.status,
+		     status, end.err);
+	cr_expect_str_eq(end.out, out, "%s: stdout: %s; stderr: %s", script, end.out, end.err);
+	if (*err)
+		cr_expect(strstr(end.err, err), "%s: no \"%s\" in: %s", script, err, end.err);
+	else
+		cr_expect_str_eq(end.err, "", "%s: stderr: %s", script, end.err);
+	tool_end_free(&end);
+}
+
 bool tool_blocks(pid_t pid, int sig)
 {
 	char path[64], line[256];

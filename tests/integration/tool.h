@@ -25,6 +25,9 @@ void tool_finish(struct tool *t, struct tool_end *ret);
 void tool_run(const struct server *s, const char *const *argv, struct tool_end *ret);
 /* The same for a script of /bin/sh, in which $SPAWN is the command. */
 void tool_shell(const struct server *s, const char *script, struct tool_end *ret);
+/* What such a script ends with and writes; err is a part of its errors, or "" for none. */
+void tool_expect(const struct server *s, const char *script, int status, const char *out,
+		 const char *err);
 /* Is a signal blocked by a process: spawn blocks what it passes on once it is ready for it. */
 bool tool_blocks(pid_t pid, int sig);
 void tool_end_free(struct tool_end *end);

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_S 60
+#define PATIENCE_S (SANITIZED ? 180 : 60)
 
 bool is_other_user;
 

@@ -6,6 +6,8 @@
 #ifndef TEST_PRIVATE_CALLER_H
 #define TEST_PRIVATE_CALLER_H
 
+#include "sanitized.h"
+
 #include <libspawn.h>
 
 #include <stdbool.h>
@@ -13,17 +15,8 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1 /* as gcc says it */
-#endif
-#endif
-/* How many children where there are to be many: with a sanitizer each takes 20 ms and more. */
-#ifdef __SANITIZE_ADDRESS__
-#define MANY(children, sanitized) (sanitized)
-#else
-#define MANY(children, sanitized) (children)
-#endif
+/* How many children where there are to be many. */
+#define MANY(children, sanitized) (SANITIZED ? (sanitized) : (children))
 
 /* What the process of a scenario ends with. */
 #define SCENARIO_SKIPPED 77

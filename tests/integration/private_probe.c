@@ -3,6 +3,8 @@
  * A program that tells what it has, one fact a line, for the one that started it to compare:
  * private-probe attributes; private-probe exit N; private-probe mark FILE (appends a byte).
  */
+#include "sanitized.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,12 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1 /* as gcc says it */
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
+#if SANITIZED
 /* It may run as another user than the one that its tracer would have to be. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)

@@ -15,6 +15,8 @@
 #ifndef TEST_SERVER_H
 #define TEST_SERVER_H
 
+#include "sanitized.h"
+
 #include <libspawn.h>
 
 #include <stdbool.h>
@@ -37,7 +39,7 @@ struct server {
 };
 
 /* How long anything that must happen may take before the test fails. Not a time to wait. */
-#define PATIENCE_MS 30000
+#define PATIENCE_MS (SANITIZED ? 120000 : 30000)
 
 /*
  * The configuration's text, from string literals:

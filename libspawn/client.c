@@ -192,7 +192,7 @@ static int join(struct connection *c, const struct connection *own)
 	/* Anew, since a lost socket may still be in the old one: a forked child can have it open.
 	 */
 	fd_close(c->joint.fd);
-	c->joint.fd = fd_above_stdio(epoll_create1(EPOLL_CLOEXEC));
+	c->joint.fd = fd_for_long(epoll_create1(EPOLL_CLOEXEC));
 	if (c->joint.fd < 0)
 		return c->joint.fd = -1;
 	c->joint.ino = fstat(c->joint.fd, &st) == 0 ? st.st_ino : 0;

@@ -238,7 +238,7 @@ int connect_server(const char *path, int timeout_ms, int *ret_fd, struct spawn_e
 	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return error_errno(err, -errno, SPAWN_ORIGIN_CLIENT, STEP_CONNECT, "make a socket");
-	sock = fd_above_stdio(sock);
+	sock = fd_for_long(sock);
 	if (sock < 0)
 		return error_errno(err, sock, SPAWN_ORIGIN_CLIENT, STEP_CONNECT, "make a socket");
 	/* What connect() waits for when the queue is full. Sends never wait, by MSG_DONTWAIT. */

@@ -535,7 +535,7 @@ static void reconnect(struct connection *c, uint64_t deadline)
 		c->ino = st.st_ino;
 		c->fd = fd;
 		c->host = host;
-		c->reserve = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		c->reserve = fd_for_long(fcntl(fd, F_DUPFD_CLOEXEC, 3));
 		greet(c);
 	}
 	connection_wake(c, NULL);

@@ -187,7 +187,7 @@ void connection_dispatch(struct connection *c, size_t len, struct fds *fds, bool
 	if (lost_fds)
 		c->reserve = fd_close(c->reserve);
 	else if (c->reserve < 0)
-		c->reserve = fcntl(c->fd, F_DUPFD_CLOEXEC, 3);
+		c->reserve = fd_for_long(fcntl(c->fd, F_DUPFD_CLOEXEC, 3));
 	if (len > WIRE_INLINE_MAX) {
 		protocol_error(c, "an impossible length");
 		return;

@@ -20,8 +20,20 @@
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71 /* Linux 5.14 */
 #endif
-#define FNV_BASIS 0xcbf29ce484222325u
-#define FNV_PRIME 0x100000001b3u
+#ifndef PR_GET_IO_FLUSHER
+#define PR_GET_IO_FLUSHER 58 /* Linux 5.6 */
+#endif
+#ifndef PR_GET_MDWE
+#define PR_GET_MDWE 66 /* Linux 6.3 */
+#endif
+#ifndef PR_GET_MEMORY_MERGE
+#define PR_GET_MEMORY_MERGE 68 /* Linux 6.4 */
+#endif
+#define KEYCTL_GET_KEYRING_ID 0
+#define KEYRING_SESSION	      (-3)
+#define NODES_LOOKED	      1024
+#define FNV_BASIS	      0xcbf29ce484222325u
+#define FNV_PRIME	      0x100000001b3u
 
 /* Of a process's status, in the order of the kernel. */
 static const struct wanted {
@@ -172,6 +184,32 @@ static bool read_root(struct identity *id)
 	return true;
 }
 
+/* What a kernel does not have, or a sandbox does not let us see, is so for all of our children. */
+static uint64_t read_settings(void)
+{
+	unsigned long nodes[NODES_LOOKED / (8 * sizeof(unsigned long))] = {0};
+	struct reader reader = {.hash = FNV_BASIS};
+	int policy = 0;
+	long seen[] = {
+		prctl(PR_GET_TIMERSLACK),
+		prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0),
+		prctl(PR_MCE_KILL_GET, 0, 0, 0, 0),
+		prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0),
+		prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0),
+		prctl(PR_GET_MDWE, 0, 0, 0, 0),
+		prctl(PR_GET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, 0, 0, 0),
+		prctl(PR_GET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, 0, 0, 0),
+		syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEYRING_SESSION, 0),
+		syscall(SYS_get_mempolicy, &policy, nodes, (unsigned long)NODES_LOOKED, NULL, 0ul),
+	};
+
+	hash(&reader, (const char *)seen, (const char *)(seen + sizeof(seen) / sizeof(seen[0])));
+	hash(&reader, (const char *)&policy, (const char *)(&policy + 1));
+	hash(&reader, (const char *)nodes,
+	     (const char *)(nodes + sizeof(nodes) / sizeof(nodes[0])));
+	return reader.hash;
+}
+
 int identity_look(struct identity *ret, int socket, mode_t *ret_umask, uint64_t *ret_ignored)
 {
 	struct reader reader = {.hash = FNV_BASIS};
@@ -192,6 +230,7 @@ int identity_look(struct identity *ret, int socket, mode_t *ret_umask, uint64_t 
 		.priority = param.sched_priority,
 		.io_priority = (int)syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0),
 		.processes_max = limit.rlim_cur,
+		.settings = read_settings(),
 	};
 	r = read_status(&reader);
 	if (r < 0)
@@ -206,10 +245,11 @@ int identity_look(struct identity *ret, int socket, mode_t *ret_umask, uint64_t 
 
 bool identity_equal(const struct identity *a, const struct identity *b)
 {
-	return a->known && b->known && a->status == b->status && a->root_mount == b->root_mount &&
-	       a->root_ino == b->root_ino && a->network == b->network &&
-	       strcmp(a->users, b->users) == 0 && strcmp(a->processes, b->processes) == 0 &&
-	       a->session == b->session && a->group == b->group && a->securebits == b->securebits &&
+	return a->known && b->known && a->status == b->status && a->settings == b->settings &&
+	       a->root_mount == b->root_mount && a->root_ino == b->root_ino &&
+	       a->network == b->network && strcmp(a->users, b->users) == 0 &&
+	       strcmp(a->processes, b->processes) == 0 && a->session == b->session &&
+	       a->group == b->group && a->securebits == b->securebits &&
 	       a->personality == b->personality && a->nice == b->nice && a->policy == b->policy &&
 	       a->priority == b->priority && a->io_priority == b->io_priority &&
 	       a->processes_max == b->processes_max;

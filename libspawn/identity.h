@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * identity.h - what a process started by this thread now would have from it, and cannot be given in
- * another way: credentials, sandbox, session, scheduling. A private host has it from the moment
- * when it was started; a request of a thread that differs is not for that one.
+ * another way: credentials, sandbox, session, scheduling, what prctl(2) sets. A private host has it
+ * from the moment when it was started; a request of a thread that differs is not for that one.
  *
  * Not seen: Landlock, the cgroup, namespaces but those of users, processes, mounts and networks,
- * the security label of the next exec, keyrings, the memory policy, oom_score_adj, coredump_filter,
- * and what prctl(2) sets beside all this.
+ * the security label of the next exec, oom_score_adj, coredump_filter. tests/parity compares.
  */
 #ifndef LIBSPAWN_IDENTITY_H
 #define LIBSPAWN_IDENTITY_H
@@ -17,8 +16,9 @@
 #include <sys/types.h>
 
 struct identity {
-	bool known;   /* all of it could be looked at */
-	pid_t thread; /* who looked */
+	bool known;	   /* all of it could be looked at */
+	pid_t thread;	   /* who looked */
+	uint64_t settings; /* of prctl(2), the memory policy, the session keyring */
 	/* Of /proc/thread-self/status: ids, groups, capabilities, no_new_privs, filters, CPUs,
 	 * memory nodes. */
 	uint64_t status;

@@ -75,8 +75,11 @@ int private_start(const char *path, struct private_host *ret, int *ret_fd, struc
 
 	if (r < 0)
 		return error_errno(err, r, SPAWN_ORIGIN_CLIENT, STEP_CONNECT, "make a socket pair");
-	ours = pair[0];
+	ours = fd_for_long(pair[0]);
 	theirs = pair[1];
+	if (ours < 0)
+		return error_errno(err, ours, SPAWN_ORIGIN_CLIENT, STEP_CONNECT,
+				   "make a socket pair");
 	/* dup2 of a descriptor onto itself would leave it close-on-exec in older libcs. */
 	r = fd_dup_above(theirs, CHANNEL_FD + 1);
 	if (r < 0)
@@ -93,7 +96,7 @@ int private_start(const char *path, struct private_host *ret, int *ret_fd, struc
 						  "$SPAWN_PRIVATE_HOST)"
 						: "");
 	/* Another thread's wait(2) may have taken it, if it ended at once: the channel tells. */
-	ret->pidfd = fd_above_stdio(pidfd_open_pid(pid));
+	ret->pidfd = fd_for_long(pidfd_open_pid(pid));
 	ret->ino = ret->pidfd >= 0 && fstat(ret->pidfd, &st) == 0 ? st.st_ino : 0;
 	*ret_fd = take_fd(&ours);
 	return 0;

@@ -178,7 +178,8 @@ int spawn_proc_wait(struct spawn_proc *p, int timeout_ms, struct spawn_exit **re
 		describe(p, end);
 		if (p->listed)
 			proc_release(c, p);
-		*ret = take_pointer(&end);
+		if (ret)
+			*ret = take_pointer(&end);
 	}
 	connection_unlock(c);
 	connection_unref(c);

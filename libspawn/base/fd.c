@@ -78,6 +78,22 @@ int fd_above_stdio(int fd)
 	return moved;
 }
 
+/* Within the table of 64 that a process begins with. */
+#define FD_FOR_LONG 32
+
+int fd_for_long(int fd)
+{
+	int moved;
+
+	if (fd < 0 || fd >= FD_FOR_LONG)
+		return fd;
+	moved = fd_dup_above(fd, FD_FOR_LONG);
+	if (moved < 0)
+		return fd_above_stdio(fd);
+	close(fd);
+	return moved;
+}
+
 int file_size_check(size_t size)
 {
 	struct rlimit limit;

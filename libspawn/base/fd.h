@@ -58,6 +58,12 @@ int fd_dup_above(int fd, int floor);
 int fd_above_stdio(int fd);
 
 /*
+ * The same for one that is kept: its duplicate at 32 or above, so that the lower numbers are a
+ * program's own, as if we were not there; where the limit leaves no room, above 2.
+ */
+int fd_for_long(int fd);
+
+/*
  * -EFBIG where this process may have no file of that size, memory files too: to make one would not
  * fail but send SIGXFSZ, which ends the process.
  */

@@ -140,7 +140,7 @@ enum spawn_owner {
 int spawn_request_owner(struct spawn_request *request, enum spawn_owner owner);
 
 /* Arguments after argv[0] (which is the program as it was named, else the template's name, unless
- * set). Appends. */
+ * set). Appends. What ps shows is argv, of a leaf that executes nothing as far as it fits. */
 int spawn_request_args(struct spawn_request *request, size_t n, const char *const *args);
 int spawn_request_argv0(struct spawn_request *request, const char *argv0);
 /* The environment is the caller's at the start, changed by setenv and unsetenv; or, after _env,
@@ -339,7 +339,7 @@ int spawn_proc_kill(struct spawn_proc *proc, int sig);
 /*
  * Waits for the end; timeout in ms, -1 for ever, 0 to ask. May be repeated, by many threads; each
  * caller gets a record of its own. -ETIMEDOUT; -ECHILD (in a child of the process that started it).
- * A record whose status cannot be known any more says so: see spawn_exit_known().
+ * A record whose status cannot be known any more says so: see spawn_exit_known(). ret may be NULL.
  */
 int spawn_proc_wait(struct spawn_proc *proc, int timeout_ms, struct spawn_exit **ret);
 /* The process runs on; once over it is reaped. A child of this process is left to waitpid(2). */

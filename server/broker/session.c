@@ -486,6 +486,18 @@ static void refuse_message(struct session *s, const uint8_t *buf, ssize_t n,
 	session_break(s);
 }
 
+/*
+ * A connection is its connector's alone: not of who inherited it over a fork, or was given it, nor
+ * of a later process with its number. The one message without a sender is a HELLO from before the
+ * service manager's socket was ours (Linux 6.16 and later); it asks for nothing but an answer.
+ */
+static bool is_senders(const struct session *s, const struct sender *sender)
+{
+	bool unsaid = sender->pid == 0 && s->state == STATE_NEW;
+
+	return (sender->pid == s->pid || unsaid) && pidfd_is_over(s->pidfd) != 1;
+}
+
 /* One message; false when there is none, or no connection any more. */
 static bool receive(struct session *s)
 {
@@ -511,11 +523,7 @@ static bool receive(struct session *s)
 		error_errno(&err, (int)n, SPAWN_ORIGIN_WIRE, STEP_RECEIVE,
 			    n == -EMFILE ? "too many descriptors in one message" : "receive");
 		refuse_message(s, buf, 0, &err);
-	} else if (n > 0 && (sender.pid != s->pid || pidfd_is_over(s->pidfd) == 1)) {
-		/*
-		 * Inherited over a fork, or handed on: a connection is its connector's alone, and
-		 * not that of a later process with its number.
-		 */
+	} else if (n > 0 && !is_senders(s, &sender)) {
 		error_set(&err, -EPERM, SPAWN_ORIGIN_POLICY, STEP_PERMISSION,
 			  "process %d may not use the connection of process %d (connect anew)",
 			  sender.pid, s->pid);

@@ -32,6 +32,8 @@ struct warm {
 	const struct spawn_template *template_;
 	void *state; /* what warm() made */
 
+	char *title; /* where the kernel looks for the arguments: ours, then a leaf's */
+	size_t title_size;
 	int null_fd;			    /* /dev/null, for the stdio of parked leaves */
 	struct rlimit limits[RLIM_NLIMITS]; /* its own, and so those of a leaf */
 };

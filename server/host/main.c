@@ -276,6 +276,8 @@ int main(int argc, char **argv)
 		dprintf(STDERR_FILENO, "spawn-host: started by spawnd, not by hand\n");
 		return 2;
 	}
+	warm.title = argv[0];
+	warm.title_size = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0]);
 	/* Nobody who may not already read the template's memory shall do so through ptrace or
 	 * /proc. */
 	prctl(PR_SET_DUMPABLE, 0);

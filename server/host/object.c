@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 const bool lane_executes = false;
@@ -69,11 +70,37 @@ int lane_warm(struct host *h, struct spawn_error *err)
 	return 0;
 }
 
+/* What ps says of it, as far as it fits where the host's own arguments were, and err(3). Those are
+ * read by nobody any more. */
+static void take_title(const struct warm *w, const struct body *body)
+{
+	size_t room = w->title_size - 1;
+	char *to = w->title;
+	char *name;
+
+	memset(to, 0, w->title_size);
+	for (int i = 0; i < body->argc && room; i++) {
+		size_t len = strnlen(body->argv[i], room);
+
+		memcpy(to, body->argv[i], len);
+		to += len;
+		room -= len;
+		if (room) {
+			to++;
+			room--;
+		}
+	}
+	name = strrchr(body->argv[0], '/');
+	program_invocation_name = body->argv[0];
+	program_invocation_short_name = name ? name + 1 : body->argv[0];
+}
+
 _Noreturn void lane_run(struct leaf_self *self, const struct warm *w, const struct body *body)
 {
 	int status;
 
 	environ = body->envp;
+	take_title(w, body);
 	status = w->template_->entry(w->state, body->argc, body->argv);
 	if (w->template_->flags & SPAWN_TEMPLATE_EXIT)
 		exit(status & 0xff);

@@ -345,6 +345,8 @@ static void listening_ready(struct watch *w, uint32_t events)
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
 		answer_without_room(k);
 	} else if (fd >= 0) {
+		/* Cannot fail on a socket; were it to, no message of the client's would count. */
+		setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int));
 		admit(k, fd);
 		fd_close(fd);
 	}
@@ -361,7 +363,11 @@ int listen_watch(struct keeper *k)
 	int on = 1, fd = k->listening.fd;
 
 	k->listening = (struct watch){.fd = -1, .ready = listening_ready};
-	/* Accepted connections inherit it: each message then carries its sender, by the kernel. */
+	/*
+	 * Each message then carries its sender, by the kernel, also what a client sends before it
+	 * is accepted. Since Linux 6.16 a connection has it from connect() on or not: who waited at
+	 * a socket that was passed to us is given it when accepted, see listening_ready().
+	 */
 	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		return -errno;
 	if (k->reserve_fd < 0)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A program does the same with libspawn-preload.so as without (preload_probe.c is one). */
+#include "desk.h"
 #include "tool.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 TestSuite(preload, .timeout = 120);
 
@@ -105,4 +107,52 @@ Test(preload, make_runs_its_recipes_through_it)
 	cr_assert(strstr(end.out, "24"), "%s", end.out);
 	cr_assert(strstr(end.err, "25 through the private host, 0 left to libc"), "%s", end.err);
 	tool_end_free(&end);
+}
+
+#define BROKEN                                                                                \
+	"d=$(mktemp -d); cd $d; printf 'all: good bad missing\\ngood:\\n\\t@echo made $@\\n'" \
+	"'bad:\\n\\t@echo no; exit 3\\nmissing:\\n\\tnosuchprogram\\n' > Makefile; "
+
+/* A recipe that fails, and one whose program is not there. */
+Test(preload, a_broken_build_fails_the_same_way)
+{
+	struct tool_end with, without;
+
+	run(BROKEN "make -k; s=$?; cd /; rm -r $d; exit $s", &without);
+	run(BROKEN WITH "SPAWN_PRELOAD=require make -k; s=$?; cd /; rm -r $d; exit $s", &with);
+	cr_assert_eq(without.status, 2);
+	cr_assert_eq(with.status, 2);
+	expect_same(with.out, without.out);
+	expect_same(with.err, without.err);
+	tool_end_free(&with);
+	tool_end_free(&without);
+}
+
+#define INTERRUPTED                                                                             \
+	"trap : INT; d=$(mktemp -d); cd $d; printf 'all: a b\\na b:\\n\\t@echo begun $@; exec " \
+	"sleep 1000\\n' > Makefile; "
+#define AND_AFTER "make -j2; s=$?; cd /; rm -r $d; wait; echo status $s, the end"
+
+/*
+ * In a terminal: make, what it has started, and nothing else, are ended by it. Its own handler may
+ * come upon a child that the call it interrupted has reaped (GNU make 4.3, without the library as
+ * with it): then it says "wait: No child processes" and ends with 2.
+ */
+static void interrupt(const char *script)
+{
+	struct desk d;
+
+	desk_start(&d, ARGV("setsid", "--ctty", "--wait", "sh", "-c", script));
+	desk_await(&d, "begun a");
+	desk_await(&d, "begun b");
+	desk_type(&d, "\003");
+	desk_await(&d, "the end");
+	cr_assert(strstr(d.seen, "status 130") || strstr(d.seen, "status 2"), "%s", d.seen);
+	cr_assert_eq(desk_end(&d), 0);
+}
+
+Test(preload, ctrl_c_ends_a_build)
+{
+	interrupt(INTERRUPTED AND_AFTER);
+	interrupt(INTERRUPTED WITH "SPAWN_PRELOAD=require " AND_AFTER);
 }

@@ -432,6 +432,15 @@ static void handlers(void)
 	say("reaped by a handler: %d of %d\n", (int)reaped, started);
 }
 
+/* Numbers are the program's own: what it opens has the next that is free. */
+static void numbers(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	say("next descriptor: %d\n", fd);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	char parent[32];
@@ -462,5 +471,6 @@ int main(int argc, char **argv)
 	handlers();
 	forks();
 	shells();
+	numbers();
 	return 0;
 }

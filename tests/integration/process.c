@@ -372,6 +372,14 @@ Test(process, name_of_a_leaf_is_the_end_of_its_argv0)
 	expect_output(request, "spelling-checke\n");
 }
 
+Test(process, title_of_a_leaf_is_its_own_arguments)
+{
+	struct spawn_request *request = probe_request("title", NULL);
+
+	spawn_request_argv0(request, "/some/where/worker");
+	expect_output(request, "title /some/where/worker title\nsays /some/where/worker worker\n");
+}
+
 /* ---- descriptors ---- */
 
 /* What the steps below make of a file with "abc" in it, passed as 5. */

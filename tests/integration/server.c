@@ -113,6 +113,14 @@ static _Noreturn void exec_server(const struct server *s, const char *binary,
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(log, 2);
 	dup2(log, 1);
+	if (s->passed_socket) {
+		char pid[16];
+
+		snprintf(pid, sizeof(pid), "%d", (int)getpid());
+		setenv("LISTEN_PID", pid, 1);
+		setenv("LISTEN_FDS", "1", 1);
+		dup2(s->passed_socket, 3); /* SD_LISTEN_FDS_START */
+	}
 	if (s->nofile) {
 		struct rlimit limit = {s->nofile, s->nofile};
 

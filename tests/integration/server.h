@@ -32,6 +32,7 @@ struct server {
 	char log[96];	     /* dir/log: its stderr */
 	bool may_be_overdue; /* it may have to kill what does not stop */
 	rlim_t nofile;	     /* RLIMIT_NOFILE that it starts with; 0: the test's */
+	int passed_socket;   /* listening: given to it as by a service manager; 0: none */
 	pid_t pid;	     /* 0: not running */
 	int pidfd;
 	int notify; /* where READY=1 arrives */
@@ -52,14 +53,14 @@ struct server {
 #define TEMPLATE(name, object, members) \
 	"\"" name "\": {\"lane\": \"object\", \"object\": \"" object "\", " members "}"
 #define EXEC(name, members) "\"" name "\": {\"lane\": \"exec\", " members "}"
-#define POOL(size, low)	 "\"pool\": {\"size\": " #size ", \"low\": " #low "}"
-#define LEAVES_MAX(n)	 "\"leaves_max\": " #n
-#define QUEUE_MAX(n)	 "\"queue_max\": " #n
-#define NOFORK(level)	 "\"nofork\": \"" level "\""
-#define WARM_TIMEOUT(ms) "\"warm_timeout_ms\": " #ms
-#define COLD		 "\"prestart\": false"
-#define PRESTART	 "\"prestart\": true"
-#define PROBE		 TEMPLATE("probe", "probe.so", PRESTART)
+#define POOL(size, low)	    "\"pool\": {\"size\": " #size ", \"low\": " #low "}"
+#define LEAVES_MAX(n)	    "\"leaves_max\": " #n
+#define QUEUE_MAX(n)	    "\"queue_max\": " #n
+#define NOFORK(level)	    "\"nofork\": \"" level "\""
+#define WARM_TIMEOUT(ms)    "\"warm_timeout_ms\": " #ms
+#define COLD		    "\"prestart\": false"
+#define PRESTART	    "\"prestart\": true"
+#define PROBE		    TEMPLATE("probe", "probe.so", PRESTART)
 
 /* Starts it and waits until it says that it serves. config is the file's whole text; NULL: a
  * configuration with the template "probe" alone. */

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* `spawn --pty` on a terminal of the test's, and without one; `spawn --pipe`. */
 #include "census.h"
+#include "desk.h"
 #include "probe_run.h"
 #include "server.h"
 #include "tool.h"
 
-#include "base/fd.h"
-
 #include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,73 +30,10 @@ static void stop(void)
 
 TestSuite(terminal, .init = start, .fini = stop, .timeout = 60);
 
-/* The user's side: a terminal, and what was written to it. */
-struct desk {
-	int master, slave;
-	pid_t pid;
-	char seen[8192];
-	size_t len;
-	struct termios before;
-};
-
-static void desk_start(struct desk *d, const char *command)
+static void start_on(struct desk *d, const char *command)
 {
-	const char *argv[] = {getenv("SPAWN"), "--pty", "--", "sh", "-c", command, NULL};
-	struct winsize size = {.ws_row = 33, .ws_col = 77};
-	posix_spawn_file_actions_t actions;
-	char name[64];
-
-	*d = (struct desk){.master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)};
-	cr_assert_geq(d->master, 0);
-	cr_assert(grantpt(d->master) == 0 && unlockpt(d->master) == 0);
-	cr_assert_eq(ptsname_r(d->master, name, sizeof(name)), 0);
-	d->slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	cr_assert_geq(d->slave, 0);
-	cr_assert_eq(ioctl(d->master, TIOCSWINSZ, &size), 0);
-	cr_assert_eq(tcgetattr(d->slave, &d->before), 0);
 	setenv("SPAWND_SOCKET", server.socket, 1);
-	posix_spawn_file_actions_init(&actions);
-	for (int fd = 0; fd <= 2; fd++)
-		posix_spawn_file_actions_adddup2(&actions, d->slave, fd);
-	cr_assert_eq(posix_spawn(&d->pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv,
-				 environ),
-		     0);
-	posix_spawn_file_actions_destroy(&actions);
-}
-
-/* Reads until the text was seen. */
-static void desk_await(struct desk *d, const char *text)
-{
-	while (!strstr(d->seen, text)) {
-		struct pollfd pfd = {d->master, POLLIN, 0};
-		ssize_t n;
-
-		cr_assert_eq(poll(&pfd, 1, PATIENCE_MS), 1, "no \"%s\" in: %s", text, d->seen);
-		n = read(d->master, d->seen + d->len, sizeof(d->seen) - 1 - d->len);
-		cr_assert_gt(n, 0);
-		d->len += (size_t)n;
-	}
-}
-
-static void desk_type(struct desk *d, const char *text)
-{
-	cr_assert_eq(fd_write_all(d->master, text, strlen(text)), 0);
-}
-
-/* Waits for its end: the status, and the terminal as it was before. */
-static int desk_end(struct desk *d)
-{
-	struct termios after;
-	int status;
-
-	cr_assert_eq(waitpid(d->pid, &status, 0), d->pid);
-	cr_assert_eq(tcgetattr(d->slave, &after), 0);
-	cr_expect_eq(after.c_lflag, d->before.c_lflag, "the terminal is not as it was");
-	cr_expect_eq(after.c_iflag, d->before.c_iflag);
-	cr_expect_eq(after.c_oflag, d->before.c_oflag);
-	close(d->master);
-	close(d->slave);
-	return status;
+	desk_start(d, ARGV("SPAWN", "--pty", "--", "sh", "-c", command));
 }
 
 Test(terminal, the_child_has_one_of_its_own_that_controls_it)
@@ -109,8 +41,8 @@ Test(terminal, the_child_has_one_of_its_own_that_controls_it)
 	struct desk d;
 	int status;
 
-	desk_start(&d, "test -t 0 && test -t 1 && test -t 2 && echo three; echo control >/dev/tty; "
-		       "stty size; echo end; exit 3");
+	start_on(&d, "test -t 0 && test -t 1 && test -t 2 && echo three; echo control >/dev/tty; "
+		     "stty size; echo end; exit 3");
 	desk_await(&d, "end");
 	cr_expect(strstr(d.seen, "three"), "%s", d.seen);
 	cr_expect(strstr(d.seen, "control"), "%s", d.seen);
@@ -124,7 +56,7 @@ Test(terminal, keys_go_to_the_child)
 	struct desk d;
 	int status;
 
-	desk_start(
+	start_on(
 		&d,
 		"trap 'echo interrupted' INT; echo ready; while ! read a; do :; done; echo got $a; cat; exit 9");
 	desk_await(&d, "ready");
@@ -142,7 +74,7 @@ Test(terminal, its_size_follows_the_users)
 	struct winsize size = {.ws_row = 11, .ws_col = 22};
 	struct desk d;
 
-	desk_start(&d, "trap 'stty size; exit 0' WINCH; echo ready; while :; do read x; done");
+	start_on(&d, "trap 'stty size; exit 0' WINCH; echo ready; while :; do read x; done");
 	desk_await(&d, "ready");
 	cr_assert_eq(ioctl(d.master, TIOCSWINSZ, &size), 0);
 	/* The kernel tells a terminal's foreground group, of which this one is not. */
@@ -156,12 +88,12 @@ Test(terminal, the_users_is_as_it_was_whatever_dies)
 	struct desk d;
 	int status;
 
-	desk_start(&d, "echo ready; kill -KILL $$");
+	start_on(&d, "echo ready; kill -KILL $$");
 	desk_await(&d, "ready");
 	status = desk_end(&d);
 	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 
-	desk_start(&d, "echo ready; read x; exit 0");
+	start_on(&d, "echo ready; read x; exit 0");
 	desk_await(&d, "ready");
 	server_terminate(&server);
 	status = desk_end(&d);

@@ -515,6 +515,56 @@ def a_pipe_of_a_size(m):
         return fcntl.fcntl(p.stdout.fileno(), 1032)  # F_GETPIPE_SZ
 
 
+# pid, process group and session of who runs it, as what they are to each other
+FAMILY = """read pid comm state parent group session rest </proc/self/stat
+[ $pid = $group ] && echo leads its group; [ $pid = $session ] && echo leads its session; :"""
+
+
+@case
+def a_new_session(m):
+    return m.check_output(["sh", "-c", FAMILY], start_new_session=True)
+
+
+@case
+def a_new_session_has_no_terminal(m):
+    return m.call(["sh", "-c", ": </dev/tty"], start_new_session=True, stderr=DEVNULL) != 0
+
+
+@case
+def a_process_group_of_its_own(m):
+    if sys.version_info < (3, 11):  # subprocess has it from then on
+        return None
+    return m.check_output(["sh", "-c", FAMILY], process_group=0)
+
+
+IDS = ["sh", "-c", "id -u; id -g; id -G"]
+
+
+@case
+def its_own_user_and_group(m):
+    return m.check_output(IDS, user=os.geteuid(), group=os.getegid())
+
+
+@case
+def its_own_groups(m):
+    return outcome(m.check_output, IDS, extra_groups=os.getgroups()) if os.geteuid() == 0 else None
+
+
+@case
+def another_user(m):
+    if os.geteuid() != 0:
+        return [outcome(m.run, ["true"], user=0)[:2], outcome(m.run, ["true"], group=0)[:2]]
+    return [m.check_output(IDS, user=12345),
+            m.check_output(IDS, user=12345, group=23456, extra_groups=[34567, 4])]
+
+
+@case
+def a_user_by_name_and_one_that_is_not_there(m):
+    if os.geteuid() != 0:
+        return None
+    return m.check_output(IDS, user="nobody"), outcome(m.run, ["true"], user="no-such-user")
+
+
 @case
 def a_umask(m):
     before = os.umask(0o027)

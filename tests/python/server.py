@@ -52,6 +52,12 @@ class Server:
             raise RuntimeError(f"the server ended with {code}:\n{text}")
 
 
+    def forget(self):
+        """One that was killed."""
+        self.log.close()
+        shutil.rmtree(self.dir)
+
+
 server = None
 
 

@@ -152,6 +152,24 @@ static int do_create(char **argv)
 	return close(fd);
 }
 
+/* As ps sees it, then as err(3) does. */
+static int do_title(char **argv)
+{
+	char line[4096];
+	int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, line, sizeof(line));
+
+	(void)argv;
+	close(fd);
+	while (n > 0 && line[n - 1] == '\0')
+		n--;
+	for (ssize_t i = 0; i < n; i++)
+		if (line[i] == '\0')
+			line[i] = ' ';
+	dprintf(1, "title %.*s\n", n > 0 ? (int)n : 0, line);
+	return dprintf(1, "says %s %s\n", program_invocation_name, program_invocation_short_name) < 0;
+}
+
 static int do_scheduling(char **argv)
 {
 	FILE *f = fopen("/proc/self/oom_score_adj", "re");
@@ -228,6 +246,7 @@ static const struct command {
 	{"cgroup", 0, do_cgroup},
 	{"credentials", 0, do_credentials},
 	{"name", 0, do_name},
+	{"title", 0, do_title},
 	{"scheduling", 0, do_scheduling},
 	{"signal", 1, probe_signal},
 	{"sigmask", 0, probe_sigmask},

@@ -20,23 +20,14 @@ def _not_served(argument: str, why: str) -> NotImplementedError:
     return NotImplementedError(f"{argument} is not served: {why}")
 
 
-def _refuse(preexec_fn: Any, start_new_session: bool, process_group: Optional[int], own: bool,
-            credentials: Dict[str, Any]) -> None:
+def _refuse(preexec_fn: Any, process_group: Optional[int], own: bool) -> None:
     if preexec_fn is not None:
         raise _not_served("preexec_fn", "it runs in a copy of this process, and none is made; have "
                           "the program do it, or use subprocess")
-    if start_new_session:
-        raise _not_served("start_new_session", "the process is in its parent's session; start "
-                          "setsid(1) with the program behind it and owner=\"caller\", or use "
-                          "subprocess")
-    if process_group not in (None, -1) and (own or process_group != 0):
-        raise _not_served("process_group", "a child of this process is in its process group, and "
-                          "one of the server's in a group of its own (process_group=0 with "
-                          "owner=\"server\"); else use subprocess")
-    for name, value in credentials.items():
-        if value is not None:
-            raise _not_served(name, "the process has its caller's credentials; start setpriv(1) "
-                              "with the program behind it, or use subprocess")
+    if process_group not in (None, -1, 0) and not own:
+        raise _not_served("process_group", "a process of the server's is in no session of ours; "
+                          "with owner=\"server\" it can lead a group of its own, "
+                          "process_group=0, or leave owner out")
 
 
 def _is_own(owner: Optional[str], template: Optional[str]) -> bool:
@@ -103,8 +94,7 @@ class Popen(subprocess.Popen[Any]):
                  nofork: Optional[str] = None, deadline: Optional[float] = None,
                  grace: float = GRACE, client: Optional[Client] = None) -> None:
         own = _is_own(owner, template)
-        _refuse(preexec_fn, start_new_session, process_group, own,
-                {"user": user, "group": group, "extra_groups": extra_groups})
+        _refuse(preexec_fn, process_group, own)
         if nofork is not None and nofork not in library.NOFORK_LEVELS:
             raise ValueError(f"nofork={nofork!r} is no level: \"off\", \"copy\" or \"process\"")
         if deadline is not None and own:
@@ -117,14 +107,15 @@ class Popen(subprocess.Popen[Any]):
         self._template, self._own, self._level = template, own, nofork
         self._deadline, self._grace, self._client = deadline, grace, client
         self._holders = 0
+        self._new_session, self._group_to_join = start_new_session, process_group
         # pipesize is known from 3.10 on
         later: Any = {} if pipesize == -1 else {"pipesize": pipesize}
         super().__init__(args, bufsize=bufsize, executable=executable, stdin=stdin, stdout=stdout,
                          stderr=stderr, close_fds=close_fds, shell=shell, cwd=cwd, env=env,
                          universal_newlines=universal_newlines, startupinfo=startupinfo,
                          creationflags=creationflags, restore_signals=restore_signals,
-                         pass_fds=pass_fds, encoding=encoding, errors=errors, text=text,
-                         umask=umask, **later)
+                         pass_fds=pass_fds, user=user, group=group, extra_groups=extra_groups,
+                         encoding=encoding, errors=errors, text=text, umask=umask, **later)
 
     def _execute_child(self, args: Any, executable: Any, preexec_fn: Any, close_fds: bool,
                        pass_fds: Any, cwd: Any, env: Any, startupinfo: Any, creationflags: int,
@@ -164,6 +155,11 @@ class Popen(subprocess.Popen[Any]):
             request.fds(fds)
             if umask >= 0:
                 request.umask(umask)
+            if self._new_session:
+                request.session()
+            if self._group_to_join not in (None, -1):
+                request.process_group(self._group_to_join)
+            request.credentials(uid, gid, gids)
             request.ignore_as_caller(restore_signals)
             request.owner(library.OWNER_CALLER if self._own else library.OWNER_SERVER)
             if self._level is not None:

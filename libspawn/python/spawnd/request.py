@@ -107,6 +107,24 @@ class Request:
     def umask(self, mask: int) -> None:
         check(library.request_umask(self.handle, mask & 0o777))
 
+    def session(self) -> None:
+        check(library.request_session(self.handle, True))
+
+    def process_group(self, group: Optional[int]) -> None:
+        check(library.request_process_group(self.handle, group))
+
+    def credentials(self, uid: Optional[int], gid: Optional[int],
+                    gids: Optional[Sequence[int]]) -> None:
+        """What subprocess has made of user, group and extra_groups; None and -1 are none."""
+        user, group = (value if value is not None and value >= 0 else None for value in (uid, gid))
+        if user is None and group is None and gids is None:
+            return
+        groups = os.getgroups() if gids is None else list(gids)
+        check(library.request_credentials(
+            self.handle, os.geteuid() if user is None else user,
+            os.getegid() if group is None else group, len(groups),
+            (ctypes.c_uint * len(groups))(*groups)))
+
     def ignore_as_caller(self, restore_signals: bool) -> None:
         mask = _ignored_signals()
         if mask is None:

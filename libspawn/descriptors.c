@@ -81,6 +81,13 @@ int spawn_request_close(struct spawn_request *r, int fd)
 	return add_step(r, (struct fd_step){.act = ACTION_CLOSE, .from = fd, .target = -1});
 }
 
+int spawn_request_close_from(struct spawn_request *r, int low)
+{
+	if (low < 0)
+		return MISTAKE(r, -EBADF, "descriptors from %d on cannot be closed", low);
+	return add_step(r, (struct fd_step){.act = ACTION_CLOSE_FROM, .from = low, .target = -1});
+}
+
 int spawn_request_inherit(struct spawn_request *r, int below)
 {
 	if (below < 0)
@@ -152,6 +159,8 @@ bool request_needs_stdio(const struct spawn_request *r, int fd)
 
 		if (s->act == ACTION_DUP && s->from == fd)
 			return true;
+		if (s->act == ACTION_CLOSE_FROM && s->from <= fd)
+			return false;
 		if (s->act == ACTION_CLOSE ? s->from == fd : s->target == fd)
 			return false;
 	}

@@ -164,6 +164,8 @@ int spawn_request_open(struct spawn_request *request, int target, const char *pa
  * "open" (-EBADF). And it closes one, which may be closed already. In one order with the above. */
 int spawn_request_dup(struct spawn_request *request, int from, int target);
 int spawn_request_close(struct spawn_request *request, int fd);
+/* And all above, as closefrom(3) does. */
+int spawn_request_close_from(struct spawn_request *request, int low);
 /*
  * The caller's descriptors below this number that are not close-on-exec at the start are the
  * child's at the same numbers, as fork and exec have it, or posix_spawn with closefrom(below);

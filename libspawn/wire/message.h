@@ -82,8 +82,9 @@ enum setting {
 /* What an ACTION of BODY is; with OPEN in the order of the records, once what is passed is in its
  * place. */
 enum fd_action {
-	ACTION_DUP = 1,	  /* the first becomes the second too */
-	ACTION_CLOSE = 2, /* the first is closed */
+	ACTION_DUP = 1,	       /* the first becomes the second too */
+	ACTION_CLOSE = 2,      /* the first is closed */
+	ACTION_CLOSE_FROM = 3, /* and all above */
 };
 
 enum message_type {

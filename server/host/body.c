@@ -310,6 +310,11 @@ static int act(const struct record *r, int end, struct body_error *failed, int i
 			close((int)from);
 		return 0;
 	}
+	if (action == ACTION_CLOSE_FROM) {
+		if (from < (uint32_t)end)
+			syscall(SYS_close_range, from, (unsigned)end - 1, 0);
+		return 0;
+	}
 	if (action != ACTION_DUP)
 		return fail(failed, STEP_BODY, -EPROTO, -1);
 	/* What is close-on-exec is not the child's: one of 0 to 2 that it has not. */

@@ -422,6 +422,29 @@ Test(process, descriptors_are_opened_duplicated_and_closed_in_order)
 	free(output);
 }
 
+Test(process, descriptors_from_a_number_on_are_closed)
+{
+	struct spawn_request *program = shell_request("ls /proc/$$/fd"),
+			     *leaf = probe_request("print-fds", NULL);
+	_cleanup_close_ int file = file_of("");
+	char *output;
+
+	for (int i = 0; i < 2; i++) {
+		struct spawn_request *request = i ? leaf : program;
+
+		for (int fd = 3; fd < 20; fd += 4)
+			spawn_request_fd(request, file, fd);
+		spawn_request_close_from(request, 8);
+		spawn_request_close_from(request, 1000);
+		spawn_request_dup(request, 3, 9);
+	}
+	expect_output(program, "0\n1\n2\n3\n7\n9\n");
+	output = probe_output(client, leaf);
+	cr_expect(strstr(output, "\n7 /") && strstr(output, "\n9 /") && !strstr(output, "\n11 "),
+		  "%s", output);
+	free(output);
+}
+
 /* The numbers that a leaf has for itself are no way to what it has there. */
 Test(process, descriptor_that_the_child_has_not_cannot_be_duplicated)
 {

@@ -67,7 +67,7 @@ only_in()
 }
 
 only_in '(cjson/)?cJSON\.h' 'config/.*'
-only_in 'uv\.h' 'server/broker/.*'
+only_in 'uv\.h' '(server/broker/.*|libspawn/examples/uv\.c)'
 only_in 'seccomp\.h' 'server/(broker/.*|confine\.[ch]|nofork-filter\.c)'
 only_in 'systemd/.*' 'server/keeper/.*'
 only_in 'config/.*' '(config|server/(keeper|broker))/.*'

@@ -36,6 +36,8 @@ def not_started(failure: library.SpawnError, program: Any, cwd: Any, own: bool) 
         return OSError(code, os.strerror(code), cwd)
     if code == errno.E2BIG:
         return OSError(code, failure.message.decode(errors="replace"), program)
+    if step in _OF_THE_PROCESS:
+        return OSError(code, os.strerror(code))
     if step == b"fds" or (own and step == b"fork"):
         return OSError(code, failure.message.decode(errors="replace"))
     return told(failure)
@@ -48,6 +50,8 @@ def check(result: int, filename: Any = None) -> None:
 
 
 _POLICY = 3
+# where subprocess's child says no more than the number
+_OF_THE_PROCESS = b"groups", b"gid", b"uid", b"session", b"group"
 
 
 def unknown_status(pid: Optional[int]) -> ChildProcessError:

@@ -33,7 +33,7 @@ static pid_t server;
 static const char *changed[FACTS_MAX];
 static size_t n_changed;
 
-static void skip(const char *why)
+static _Noreturn void skip(const char *why)
 {
 	fprintf(stderr, "%s: %s\n", why, strerror(errno));
 	_exit(SKIPPED);

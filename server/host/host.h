@@ -48,7 +48,7 @@ struct offer {
 	uint32_t n;
 };
 
-/* What goes on changing: leaves have none of it, see main.c. */
+/* What goes on changing: leaves have none of it (arena.h). */
 struct host {
 	struct warm *warm;
 	const char *object; /* path of the shared object; NULL in lane exec */
@@ -65,6 +65,22 @@ struct host {
 	bool end_leaves; /* with it */
 	uint64_t stop_grace_ms;
 };
+
+/*
+ * serve.c: from a process that the keeper started to a host at work, in this order. With a negative
+ * errno err is filled: for host_tell_failed(), which tells the keeper, and the end.
+ */
+/* Zeroed but for what only serve.c knows; NULL when out of memory. */
+struct host *host_new(struct warm *warm);
+/* Takes the descriptors that it was started with; name, id and n_slots are set. */
+int host_open(struct host *h, struct spawn_error *err);
+/* What the kernel can hold leaves to. Forks where that is to be tried: while single-threaded. */
+int host_choose_nofork(struct host *h, struct spawn_error *err);
+/* Warm: what a leaf shall not inherit of that is undone. Refuses a process with other threads. */
+int host_settle(struct host *h, struct spawn_error *err);
+void host_tell_failed(int code, const struct spawn_error *err);
+/* Says that it is warm and forks leaves until it shall not any more. An exit status. */
+int host_serve(struct host *h);
 
 /* threads.c: 0, or -EBUSY with the names of the threads that are not the main one. */
 int threads_check(struct spawn_error *err);

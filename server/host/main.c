@@ -4,25 +4,14 @@
  * its channel as descriptor 3 and the slots as descriptor 4; warms the template, then forks leaves
  * on request.
  */
-#include "arena.h"
-#include "base/clock.h"
-#include "base/error.h"
-#include "base/fd.h"
 #include "base/nofork.h"
 #include "host/lane.h"
-#include "host/nofork.h"
-#include "signals.h"
-#include "wire/channel.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #if defined(__has_feature)
@@ -38,8 +27,6 @@ const char *__asan_default_options(void)
 	return "detect_leaks=0:handle_segv=0"; /* a template's crash shall be told as what it is */
 }
 #endif
-
-#define FRAME_SIZE 1536
 
 static int parse_u64(const char *s, uint64_t max, uint64_t *ret)
 {
@@ -105,208 +92,31 @@ static int parse_options(struct host *h, int argc, char **argv)
 	return h->warm->name && h->n_slots && h->id ? 0 : -EINVAL;
 }
 
-/* Makes descriptors that libraries and leaves cannot stumble over. */
-static int prepare_fds(struct host *h)
-{
-	int r;
-
-	if ((r = fd_set_cloexec(HOST_KEEPER_FD, 1)) < 0 ||
-	    (r = fd_set_cloexec(HOST_SLOTS_FD, 1)) < 0)
-		return r;
-	h->warm->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	return h->warm->null_fd < 0 ? -errno : 0;
-}
-
-static int choose_nofork(struct host *h, struct spawn_error *err)
-{
-	bool kernel = nofork_kernel_probe() == 1;
-
-	/* What becomes another program is born so in any case: it makes no copy until then. */
-	h->warm->born_nofork =
-		kernel &&
-		(lane_executes || (h->warm->nofork != NOFORK_OFF && !h->warm->nofork_weaker));
-	h->warm->kernel_nofork = kernel && (!lane_executes || nofork_kernel_probe_exec() == 1);
-	if (h->enforce_kernel && !h->warm->kernel_nofork)
-		return error_set(
-			err, -EOPNOTSUPP, SPAWN_ORIGIN_HOST, STEP_NOFORK,
-			"template \"%s\": this kernel has no PR_SET_NOFORK%s: run a patched one, or "
-			"say \"enforce\": \"any\" to accept the seccomp filter",
-			h->warm->name, kernel ? " that exec keeps" : "");
-	h->brood.nofork = h->warm->nofork;
-	/* Who enforces `copy` here, also for a request that asks for it of a template that does
-	 * not. */
-	h->brood.nofork_by = !h->warm->kernel_nofork ? NOFORK_BY_SECCOMP
-			     : lane_executes	     ? NOFORK_BY_KERNEL_EXEC
-						     : NOFORK_BY_KERNEL;
-	return 0;
-}
-
-static int read_limits(struct warm *w)
-{
-	for (int resource = 0; resource < RLIM_NLIMITS; resource++)
-		if (getrlimit((__rlimit_resource_t)resource, &w->limits[resource]) < 0)
-			return -errno;
-	return 0;
-}
-
-static int warm_up(struct host *h, struct spawn_error *err)
-{
-	int r = choose_nofork(h, err);
-
-	if (r < 0)
-		return r;
-	r = lane_warm(h, err);
-	if (r < 0)
-		return r;
-	fflush(NULL); /* else each leaf would write it once more */
-	/* What a library may have left: with SIGCHLD ignored, records would vanish. */
-	signals_default();
-	r = read_limits(h->warm);
-	if (r < 0)
-		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_RLIMIT, "read the limits");
-	r = threads_check(err);
-	if (r < 0)
-		return r;
-	if (h->warm->born_nofork) {
-		r = nofork_kernel_children(1);
-		if (r < 0)
-			return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_NOFORK, "PR_SET_NOFORK");
-	}
-	return 0;
-}
-
-static void tell_failed(int code, const struct spawn_error *err)
-{
-	uint8_t buf[FRAME_SIZE];
-	struct frame f;
-	unsigned step = STEP_WARM;
-
-	for (unsigned s = 0; s < 64; s++)
-		if (strcmp(step_name(s), err->step) == 0)
-			step = s;
-	frame_begin(&f, buf, sizeof(buf), MSG_WARM_FAILED, 0);
-	frame_u32(&f, REC_CODE, (uint32_t)-code);
-	frame_u32(&f, REC_STEP, step);
-	frame_text(&f, REC_TEXT, err->message);
-	channel_send_frame(HOST_KEEPER_FD, &f, NULL, 0, 0);
-}
-
-static int tell_warmed(const struct host *h)
-{
-	uint8_t buf[FRAME_SIZE];
-	struct frame f;
-
-	frame_begin(&f, buf, sizeof(buf), MSG_WARMED, 0);
-	frame_u32(&f, REC_NOFORK, h->brood.nofork);
-	frame_u32(&f, REC_NOFORK_BY, h->brood.nofork_by);
-	return channel_send_frame(HOST_KEEPER_FD, &f, NULL, 0, 0);
-}
-
-static void stop(struct host *h, uint64_t grace_ms, bool end_leaves)
-{
-	h->stopping = true;
-	h->brood.stopping = true;
-	h->brood.warm = false;
-	h->stop_grace_ms = grace_ms;
-	h->end_leaves = end_leaves;
-}
-
-static void keeper_ready(struct watch *w, uint32_t events)
-{
-	struct host *h = watch_owner(w, struct host, keeper);
-	uint8_t buf[FRAME_SIZE];
-	struct message m;
-	struct fds fds;
-	ssize_t n = channel_receive(w->fd, buf, sizeof(buf), &fds, NULL, MSG_DONTWAIT);
-
-	if (n == -EAGAIN)
-		return;
-	if (n <= 0 || message_decode(buf, (size_t)n, PEER_KEEPER, PEER_HOST, STATE_WARM, fds.n, &m,
-				     NULL) < 0) {
-		/*
-		 * Without a keeper: fork no more, see the running leaves to their end, then leave.
-		 * No broker can come and ask how they ended.
-		 */
-		fds_close(&fds);
-		poller_remove(&h->poller, &h->keeper);
-		stop(h, 0, false);
-		brood_forget_records(&h->brood);
-		return;
-	}
-	if (m.type == MSG_BROKER)
-		brood_connect(&h->brood, fds_take(&fds, 0));
-	else if (m.type == MSG_STOP)
-		stop(h, message_u64(&m, REC_GRACE), message_u32(&m, REC_FLAGS) & FLAG_STOP_LEAVES);
-	fds_close(&fds);
-}
-
-static void fork_call(struct brood *b, uint32_t count, uint32_t waited_for)
-{
-	host_fork(watch_owner(b, struct host, brood), count, waited_for);
-}
-
-static const struct brood_calls calls = {.fork = fork_call};
-
-static int serve(struct host *h)
-{
-	while (!h->stopping || h->brood.n_leaves > 0) {
-		int r = poller_run(&h->poller, clock_poll_timeout(h->brood.next_deadline));
-
-		if (r < 0)
-			return r;
-		brood_tick(&h->brood);
-		if (h->end_leaves)
-			brood_stop(&h->brood, h->stop_grace_ms);
-	}
-	brood_flush(&h->brood);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
-	static struct warm warm = {.null_fd = -1};
-	struct host *h = arena_map(sizeof(*h));
+	static struct warm warm;
+	struct host *h = host_new(&warm);
 	struct spawn_error err;
 	int r;
 
 	if (!h)
 		return 1;
-	*h = (struct host){.warm = &warm, .keeper = {.fd = -1, .ready = keeper_ready}};
 	if (parse_options(h, argc, argv) < 0) {
 		dprintf(STDERR_FILENO, "spawn-host: started by spawnd, not by hand\n");
 		return 2;
 	}
 	warm.title = argv[0];
 	warm.title_size = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0]);
-	/* Nobody who may not already read the template's memory shall do so through ptrace or
-	 * /proc. */
-	prctl(PR_SET_DUMPABLE, 0);
-	r = prepare_fds(h);
+	r = host_open(h, &err);
 	if (r == 0)
-		r = poller_open(&h->poller);
+		r = host_choose_nofork(h, &err);
 	if (r == 0)
-		r = brood_open(&h->brood, &h->poller, HOST_SLOTS_FD, h->n_slots, &calls);
+		r = lane_warm(h, &err);
+	if (r == 0)
+		r = host_settle(h, &err);
 	if (r < 0) {
-		error_errno(&err, r, SPAWN_ORIGIN_HOST, STEP_START, "template \"%s\": set-up",
-			    warm.name);
-		tell_failed(r, &err);
+		host_tell_failed(r, &err);
 		return 1;
 	}
-	r = warm_up(h, &err);
-	if (r < 0) {
-		tell_failed(r, &err);
-		return 1;
-	}
-	h->brood.warm = true;
-	r = tell_warmed(h);
-	if (r == 0)
-		r = poller_add(&h->poller, &h->keeper, HOST_KEEPER_FD, EPOLLIN);
-	if (r == 0)
-		r = serve(h);
-	if (r < 0) /* into the tail that the keeper keeps of this output */
-		dprintf(STDERR_FILENO,
-			"spawn-host: template \"%s\": %s (did it close descriptors that are not its own, "
-			"3 to 6?)\n",
-			warm.name, strerrordesc_np(-r));
-	return r < 0;
+	return host_serve(h);
 }

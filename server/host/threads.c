@@ -58,6 +58,6 @@ int threads_check(struct spawn_error *err)
 		return 0;
 	return error_set(err, -EBUSY, SPAWN_ORIGIN_HOST, STEP_THREADS,
 			 "%u thread%s beside the main one after warm-up: %s: a template must be "
-			 "single-threaded when it forks; end or join them in warm()",
+			 "single-threaded when it forks; end or join them before",
 			 n, n == 1 ? "" : "s", names);
 }

@@ -7,11 +7,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define TASK_EXITING 0x4u /* of the flags in /proc/PID/stat: PF_EXITING */
 
 static void append_name(char *list, size_t size, const char *tid)
 {
@@ -30,34 +34,77 @@ static void append_name(char *list, size_t size, const char *tid)
 	snprintf(list + used, size - used, "%s\"%s\"", used ? ", " : "", name);
 }
 
-int threads_check(struct spawn_error *err)
+/* It runs no code of the program's any more: pthread_join() returns before the kernel is done. */
+static bool is_exiting(const char *tid)
 {
-	char names[256] = "", self[16];
-	unsigned n = 0;
-	struct dirent *e;
-	struct stat st;
-	DIR *dir;
+	char path[64], stat[512];
+	_cleanup_close_ int fd = -1;
+	unsigned flags;
+	ssize_t n;
+	char *p;
 
-	/* The link count of the directory is 2 + threads: one call (1.8 us) for the usual answer.
-	 */
-	if (stat("/proc/self/task", &st) == 0 && st.st_nlink == 3)
-		return 0;
-	dir = opendir("/proc/self/task");
+	snprintf(path, sizeof(path), "/proc/self/task/%.16s/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, stat, sizeof(stat) - 1);
+	if (n <= 0)
+		return errno == ENOENT || errno == ESRCH;
+	stat[n] = '\0';
+	p = strrchr(stat, ')'); /* the name may hold anything */
+	return p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+	       (flags & TASK_EXITING);
+}
+
+/* How many there are beside this one, those on their way out left out; or a negative errno. */
+static int list_others(char *names, size_t size, bool *ret_exiting)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *e;
+	char self[16];
+	int n = 0;
+
 	if (!dir)
-		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_THREADS,
-				   "cannot count threads in /proc/self/task");
+		return -errno;
+	names[0] = '\0';
+	*ret_exiting = false;
 	snprintf(self, sizeof(self), "%d", getpid());
 	while ((e = readdir(dir))) {
 		if (e->d_name[0] == '.' || strcmp(e->d_name, self) == 0)
 			continue;
-		append_name(names, sizeof(names), e->d_name);
+		if (is_exiting(e->d_name)) {
+			*ret_exiting = true;
+			continue;
+		}
+		append_name(names, size, e->d_name);
 		n++;
 	}
 	closedir(dir);
+	return n;
+}
+
+int threads_check(struct spawn_error *err)
+{
+	const struct timespec moment = {.tv_nsec = 100000};
+	char names[256];
+	bool exiting;
+	struct stat st;
+	int n;
+
+	do {
+		/* The link count of the directory is 2 + threads: one call (1.8 us) for the usual
+		 * answer. */
+		if (stat("/proc/self/task", &st) == 0 && st.st_nlink == 3)
+			return 0;
+		n = list_others(names, sizeof(names), &exiting);
+		if (n < 0)
+			return error_errno(err, n, SPAWN_ORIGIN_HOST, STEP_THREADS,
+					   "cannot count threads in /proc/self/task");
+		if (n == 0 && exiting)
+			nanosleep(&moment, NULL);
+	} while (n == 0 && exiting);
 	if (n == 0)
 		return 0;
 	return error_set(err, -EBUSY, SPAWN_ORIGIN_HOST, STEP_THREADS,
-			 "%u thread%s beside the main one after warm-up: %s: a template must be "
+			 "%d thread%s beside the main one after warm-up: %s: a template must be "
 			 "single-threaded when it forks; end or join them before",
 			 n, n == 1 ? "" : "s", names);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libspawn-template.h - write a template for the `object` lane.
+ * libspawn-template.h - write a template: a shared object (lane `object`), or any program with one
+ * more line (lane `program`, at the end).
  *
- * A template is a shared object with two functions. The host process loads it, calls warm() once,
- * and then forks leaves; each leaf that is handed to a client calls entry() with that client's
- * arguments, environment, working directory and descriptors.
+ * In lane `object` a template is a shared object with two functions. The host process loads it,
+ * calls warm() once, and then forks leaves; each leaf that is handed to a client calls entry() with
+ * that client's arguments, environment, working directory and descriptors.
  *
  *	static int warm(void **state)
  *	{
@@ -37,6 +38,7 @@
 #ifndef LIBSPAWN_TEMPLATE_H
 #define LIBSPAWN_TEMPLATE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -62,6 +64,68 @@ struct spawn_template {
 	const struct spawn_template spawn_template = {.abi = SPAWN_TEMPLATE_ABI,                   \
 						      .size = sizeof(struct spawn_template),       \
 						      __VA_ARGS__}
+
+/*
+ * ---- lane `program`: libspawn-template.so or .a, which need libc alone ----
+ *
+ *	int main(int argc, char **argv)
+ *	{
+ *		struct dict *dict = dict_load("/usr/share/dict/words");
+ *
+ *		spawn_template_serve(&argc, &argv, NULL);
+ *		return dict_check(dict, argc - 1, argv + 1) ? 0 : 1;
+ *	}
+ *
+ * spawnd starts the program, as "program" and "args" of the template say, and waits for the call.
+ * The process that makes it stays in there: it is the host. The call returns in the leaves that are
+ * forked there, each time one is handed to a client. Started by anybody else the program goes on as
+ * if the line were not there. spawnd has to start the very process that calls: a script that starts
+ * the program uses exec.
+ *
+ * Before the call it is as in warm(), with the environment that the template has in the
+ * configuration, and descriptors 3 and 4 are spawnd's: do not close them. After it, it is as in
+ * entry(): arguments, environ, descriptors, working directory, umask, limits and signals are the
+ * client's. What the program had open is closed, signal handlers that it had installed are not any
+ * more, its memory is as it was. The leaf ends as the program does: by exit() or by returning from
+ * main, which run handlers of atexit() from before the call, too, or by _exit().
+ */
+
+#define SPAWN_TEMPLATE_PLAIN 0 /* nobody asked for a template: nothing was done */
+#define SPAWN_TEMPLATE_LEAF  1 /* this is a leaf */
+
+/*
+ * What the program does around each fork, for a runtime or a library that wants to be told. Each
+ * may be NULL.
+ */
+struct spawn_template_hooks {
+	size_t size; /* sizeof(struct spawn_template_hooks) */
+	/*
+	 * In the host, before a fork. Threads may be ended here: that there is no other is checked
+	 * after it. Also called once, with after_fork, when the program calls.
+	 */
+	void (*before_fork)(void *user);
+	/* In the host, after it or after it failed. */
+	void (*after_fork)(void *user);
+	/* In a leaf, once, before spawn_template_serve() returns; all is the client's already. */
+	void (*in_leaf)(void *user);
+	void *user; /* what they are called with */
+};
+
+/*
+ * argc, argv: NULL, or what they point to becomes the leaf's; elsewhere it is left alone. *argv,
+ * what it holds and environ stay valid as long as the process; they may be written to and must not
+ * be freed. hooks: NULL or copied.
+ *
+ * SPAWN_TEMPLATE_LEAF in a leaf, SPAWN_TEMPLATE_PLAIN where spawnd did not start this process, and
+ * in a leaf that calls again; -EINVAL, where spawnd did not start it, for hooks->size. Never
+ * returns in the host: what fails there (the process has other threads, say) is told to the server,
+ * with what the program wrote, and the host ends by _exit(), as it does when the server has no use
+ * for it any more.
+ *
+ * To be called while the process has one thread, and from no signal handler. Handlers of
+ * pthread_atfork() run around each fork, closer to it than hooks.
+ */
+int spawn_template_serve(int *argc, char ***argv, const struct spawn_template_hooks *hooks);
 
 #ifdef __cplusplus
 }

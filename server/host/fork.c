@@ -34,6 +34,29 @@ static uint32_t offer_send(struct host *h, struct offer *o)
 	return lost;
 }
 
+/* 0 in the leaf, else its pid, or a negative errno with err filled. */
+static pid_t fork_leaf(const struct warm *w, struct spawn_error *err)
+{
+	const struct spawn_template_hooks *hooks = &w->hooks;
+	pid_t pid = 0;
+
+	if (hooks->before_fork) {
+		hooks->before_fork(hooks->user);
+		pid = threads_check(err);
+	}
+	if (pid == 0) {
+		pid = fork(); /* glibc's, so that atfork handlers and its own state stay right */
+		if (pid == 0)
+			return 0;
+		if (pid < 0)
+			pid = error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_FORK,
+					  "fork of template \"%s\"", w->name);
+	}
+	if (hooks->after_fork)
+		hooks->after_fork(hooks->user);
+	return pid;
+}
+
 static int fork_one(struct host *h, struct offer *o, struct spawn_error *err)
 {
 	_cleanup_close_ int pidfd = -1, near = -1, far = -1;
@@ -57,12 +80,10 @@ static int fork_one(struct host *h, struct offer *o, struct spawn_error *err)
 	*slot = (struct slot){.serial = serial, .nofork = h->warm->nofork};
 	slot_set_state(slot, SLOT_PARKED);
 
-	pid = fork(); /* glibc's, so that atfork handlers and its own state stay right */
+	pid = fork_leaf(warm, err);
 	if (pid < 0) {
-		r = -errno;
 		slot_set_state(slot, SLOT_FREE);
-		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_FORK, "fork of template \"%s\"",
-				   h->warm->name);
+		return pid;
 	}
 	if (pid == 0)
 		leaf_run(warm, near, serial);
@@ -108,7 +129,8 @@ void host_fork(struct host *h, uint32_t n, uint32_t waited_for)
 	int r;
 
 	offer_begin(offer);
-	r = threads_check(err);
+	/* Hooks may end threads: it is checked after them, for each leaf. */
+	r = h->warm->hooks.before_fork ? 0 : threads_check(err);
 	while (r == 0 && made < n) {
 		r = fork_one(h, offer, err);
 		if (r == 0)

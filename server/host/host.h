@@ -29,6 +29,7 @@ struct warm {
 	bool kernel_nofork; /* the kernel can, what the lane needs */
 	bool born_nofork;   /* leaves are marked by fork */
 
+	struct spawn_template_hooks hooks; /* of a program */
 	const struct spawn_template *template_;
 	void *state; /* what warm() made */
 

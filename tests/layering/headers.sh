@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The public headers by themselves, as users compile them: in strict C, and in C++ where there is a
-# compiler of it; and that the library exports what they declare, no less and no more. Usage:
-# headers.sh INCLUDE-DIR SYMBOL-LIST C-COMPILER...
+# compiler of it; and that the libraries export what they declare, no less and no more. Usage:
+# headers.sh INCLUDE-DIR SYMBOL-LIST-DIR C-COMPILER...
 set -u
 include=$1
 symbols=$2
@@ -22,12 +22,18 @@ for header in "$include"/*.h; do
 	fi
 done
 
-declared=$(cat "$include/libspawn.h" "$include/libspawn-error.h" |
-	grep -Eo '\bspawn_[a-z0-9_]+\(' | tr -d '(' | grep -v '_fn$' | sort -u)
-exported=$(grep -Eo '\bspawn_[a-z0-9_]+;' "$symbols" | tr -d ';' | sort -u)
-if [ "$declared" != "$exported" ]; then
-	echo "declared, and what libspawn.sym exports:" >&2
-	printf '%s\n' "$declared" "$exported" | sort | uniq -u >&2
-	status=1
-fi
+# $1: headers; $2: the symbol list of their library.
+declares_what_is_exported()
+{
+	declared=$(cat $1 | grep -Eo '\bspawn_[a-z0-9_]+\(' | tr -d '(' | grep -v '_fn$' | sort -u)
+	exported=$(grep -Eo '\bspawn_[a-z0-9_]+;' "$2" | tr -d ';' | sort -u)
+	if [ "$declared" != "$exported" ]; then
+		echo "declared, and what $(basename "$2") exports:" >&2
+		printf '%s\n' "$declared" "$exported" | sort | uniq -u >&2
+		status=1
+	fi
+}
+
+declares_what_is_exported "$include/libspawn.h $include/libspawn-error.h" "$symbols/libspawn.sym"
+declares_what_is_exported "$include/libspawn-template.h" "$symbols/libspawn-template.sym"
 exit $status

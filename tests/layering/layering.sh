@@ -45,6 +45,7 @@ may_need server/spawnd-config 'libcjson'
 may_need client/spawn 'libspawn'
 may_need client/spawn-census 'none'
 may_need libspawn/libspawn.so 'none'
+may_need server/libspawn-template.so 'none'
 
 # They say what they need, too: a test of nothing would pass as well.
 for pair in server/spawnd:libsystemd server/spawnd-broker:libuv server/spawnd-broker:libseccomp \

@@ -29,6 +29,15 @@ void json_free(struct json_document *document)
 	free(document);
 }
 
+size_t json_count(const struct json *container)
+{
+	size_t n = 0;
+
+	for (const struct json *child = container->child; child; child = child->next)
+		n++;
+	return n;
+}
+
 const struct json *json_member(const struct json *object, const char *key)
 {
 	for (const struct json *member = object->child; member; member = member->next)

@@ -66,6 +66,8 @@ void json_free(struct json_document *document); /* NULL is fine */
 
 /* The member of that name, or NULL. */
 const struct json *json_member(const struct json *object, const char *key);
+/* Of members or items. */
+size_t json_count(const struct json *container);
 /* As strcmp, but A and a are the same; ASCII alone, whatever the locale. */
 int json_key_compare(const char *a, const char *b);
 /* "a string", "a number", ... */

@@ -15,6 +15,11 @@ static const char *dot(const struct reading *r)
 	return r->section[0] ? "." : "";
 }
 
+int refuse_memory(const struct reading *r)
+{
+	return reject_set(r->reject, -ENOMEM, (struct place){0}, "out of memory");
+}
+
 int refuse_kind(const struct reading *r, const char *key, const struct json *value,
 		const char *expected)
 {

@@ -27,6 +27,11 @@ struct key {
 
 key_reader read_u32, read_u64, read_bool;
 
+/* Zeroed memory that parsed_free() frees. */
+void *parsed_alloc(struct parsed *parsed, size_t n, size_t size);
+/* -ENOMEM. */
+int refuse_memory(const struct reading *r);
+
 /* Reads each member of the object by its key; unknown ones are refused. name: of the object in its
  * section, NULL for the top. */
 int read_section(const struct reading *r, const char *name, const struct json *object,

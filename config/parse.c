@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/nofork.h"
 #include "config/keys.h"
+#include "config/lane.h"
 #include "config/range.h"
 #include "config/resolve.h"
 
@@ -27,8 +28,7 @@ struct allocation {
 	max_align_t bytes[];
 };
 
-/* Zeroed memory that parsed_free() frees. */
-static void *parsed_alloc(struct parsed *parsed, size_t n, size_t size)
+void *parsed_alloc(struct parsed *parsed, size_t n, size_t size)
 {
 	struct allocation *a;
 
@@ -56,11 +56,6 @@ void parsed_free(struct parsed *parsed)
 	free(parsed);
 }
 
-static int no_memory(const struct reading *r)
-{
-	return reject_set(r->reject, -ENOMEM, (struct place){0}, "out of memory");
-}
-
 static int read_nofork(const struct reading *r, const struct key *key, const struct json *value,
 		       void *into)
 {
@@ -84,108 +79,6 @@ static int read_enforce(const struct reading *r, const struct key *key, const st
 	if (which < 0)
 		return which;
 	t->enforce_kernel = which == 1;
-	return 0;
-}
-
-static int read_lane(const struct reading *r, const struct key *key, const struct json *value,
-		     void *into)
-{
-	struct config_template *t = into;
-	static const char *const names[] = {"object", "exec", NULL};
-	int which = read_name(r, key, value, names);
-
-	if (which < 0)
-		return which;
-	t->lane = which == 0 ? LANE_OBJECT : LANE_EXEC;
-	return 0;
-}
-
-static int read_object_path(const struct reading *r, const struct key *key,
-			    const struct json *value, void *into)
-{
-	struct config_template *t = into;
-	char quoted[120], *path, *kept;
-	int rc;
-
-	if (value->kind != JSON_STRING)
-		return refuse_kind(r, key->name, value,
-				   "a string, the file's name or absolute path");
-	rc = resolve_object(r->options->template_dir, value->string, &path);
-	if (rc == -ENOMEM)
-		return no_memory(r);
-	if (rc < 0)
-		return reject_set(r->reject, -EINVAL, value->at,
-				  "%s.%s is %s (expected a file's name without '/', which lies in "
-				  "the template directory, or an absolute path)",
-				  r->section, key->name,
-				  log_quote(quoted, sizeof(quoted), value->string));
-	kept = parsed_alloc(r->parsed, strlen(path) + 1, 1);
-	if (kept)
-		memcpy(kept, path, strlen(path) + 1);
-	free(path);
-	t->object = kept;
-	return kept ? 0 : no_memory(r);
-}
-
-static size_t count(const struct json *container)
-{
-	size_t n = 0;
-
-	for (const struct json *child = container->child; child; child = child->next)
-		n++;
-	return n;
-}
-
-static int compare_strings(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static int read_variable(const struct reading *r, const struct json *member, char **ret)
-{
-	char quoted[120];
-	size_t name = strlen(member->key), text;
-
-	log_quote(quoted, sizeof(quoted), member->key);
-	if (name == 0 || strchr(member->key, '='))
-		return reject_set(r->reject, -EINVAL, member->key_at,
-				  "%s.env has a variable %s (expected a name without '=')",
-				  r->section, quoted);
-	if (member->kind != JSON_STRING)
-		return reject_set(r->reject, -EINVAL, member->at,
-				  "%s.env: %s is %s (expected a string)", r->section, quoted,
-				  json_kind_name(member->kind));
-	text = strlen(member->string);
-	*ret = parsed_alloc(r->parsed, name + text + 2, 1);
-	if (!*ret)
-		return no_memory(r);
-	memcpy(*ret, member->key, name);
-	(*ret)[name] = '=';
-	memcpy(*ret + name + 1, member->string, text);
-	return 0;
-}
-
-/* Sorted, so that the order in the file does not make another template of it. */
-static int read_env(const struct reading *r, const struct key *key, const struct json *value,
-		    void *into)
-{
-	struct config_template *t = into;
-	size_t n = 0;
-	char **env;
-
-	if (value->kind != JSON_OBJECT)
-		return refuse_kind(r, key->name, value, "an object, {\"NAME\": \"VALUE\"}");
-	env = parsed_alloc(r->parsed, count(value) + 1, sizeof(*env));
-	if (!env)
-		return no_memory(r);
-	for (const struct json *member = value->child; member; member = member->next) {
-		int rc = read_variable(r, member, &env[n++]);
-
-		if (rc < 0)
-			return rc;
-	}
-	qsort(env, n, sizeof(*env), compare_strings);
-	t->env = (const char *const *)env;
 	return 0;
 }
 
@@ -238,9 +131,9 @@ static int read_ids(const struct reading *r, const struct key *key, const struct
 		return refuse_kind(r, key->name, value,
 				   group ? "a list of groups, [\"name\", 1000]"
 					 : "a list of users, [\"name\", 1000]");
-	ids = parsed_alloc(r->parsed, count(value) + 1, sizeof(*ids));
+	ids = parsed_alloc(r->parsed, json_count(value) + 1, sizeof(*ids));
 	if (!ids)
-		return no_memory(r);
+		return refuse_memory(r);
 	for (const struct json *item = value->child; item; item = item->next) {
 		int rc = read_id(r, key, item, group, &ids[n++]);
 
@@ -290,7 +183,9 @@ static int read_pool(const struct reading *r, const struct key *key, const struc
 
 static const struct key template_keys[] = {
 	{"lane", read_lane},
-	{"object", read_object_path},
+	{"object", read_object},
+	{"program", read_program},
+	{"args", read_args},
 	{"env", read_env},
 	{"pool", read_pool},
 	{"leaves_max", read_u32, TEMPLATE(leaves_max), 1, CONFIG_LEAVES_MAX},
@@ -336,56 +231,10 @@ static int finish_pool(const struct reading *r, const struct json *node, struct 
 	return 0;
 }
 
-/* What only a host that loads something can have. */
-static int check_exec(const struct reading *r, const struct json *node,
-		      const struct config_template *t)
-{
-	const struct json *object = json_member(node, "object"), *env = json_member(node, "env");
-
-	if (object)
-		return reject_set(r->reject, -EINVAL, object->at,
-				  "templates.%s has \"object\", and lane \"exec\" loads none: each "
-				  "request names its program (expected no \"object\", or \"lane\": "
-				  "\"object\")",
-				  t->name);
-	if (env)
-		return reject_set(
-			r->reject, -EINVAL, env->at,
-			"templates.%s has \"env\", which no program of lane \"exec\" would "
-			"see: it has its caller's (expected no \"env\")",
-			t->name);
-	return 0;
-}
-
-static int check_required(const struct reading *r, const struct json *node,
-			  const struct config_template *t)
-{
-	if (!json_member(node, "lane"))
-		return reject_set(r->reject, -EINVAL, node->at,
-				  "templates.%s has no \"lane\" (expected \"lane\": \"object\" or "
-				  "\"exec\")",
-				  t->name);
-	if (t->lane == LANE_EXEC)
-		return check_exec(r, node, t);
-	if (!json_member(node, "object"))
-		return reject_set(
-			r->reject, -EINVAL, node->at,
-			"templates.%s has no \"object\" (expected \"object\": \"%s.so\", a "
-			"file in the template directory, or an absolute path)",
-			t->name, t->name);
-	if (t->nofork == NOFORK_PROCESS && t->enforce_kernel)
-		return reject_set(
-			r->reject, -EINVAL, json_member(node, "enforce")->at,
-			"templates.%s has \"nofork\": \"process\", which only seccomp can "
-			"enforce (expected \"enforce\": \"any\")",
-			t->name);
-	return 0;
-}
-
 static int read_template(const struct reading *r, const struct json *node,
 			 struct config_template *t)
 {
-	static const char *const no_env[] = {NULL};
+	static const char *const none[] = {NULL};
 	char quoted[120];
 	int rc;
 
@@ -398,7 +247,9 @@ static int read_template(const struct reading *r, const struct json *node,
 	*t = (struct config_template){
 		.name = node->key,
 		.object = "",
-		.env = no_env,
+		.program = "",
+		.args = none,
+		.env = none,
 		.pool_size = NOT_GIVEN,
 		.pool_low = NOT_GIVEN,
 		.leaves_max = LEAVES_MAX_DEFAULT,
@@ -409,7 +260,7 @@ static int read_template(const struct reading *r, const struct json *node,
 	};
 	rc = read_section(r, node->key, node, template_keys, t);
 	if (rc == 0)
-		rc = check_required(r, node, t);
+		rc = lane_check(r, node, t);
 	/* A program that was not written for spawnd promises nothing unless told to. */
 	if (t->nofork == NOT_GIVEN)
 		t->nofork = t->lane == LANE_EXEC ? NOFORK_OFF : NOFORK_COPY;
@@ -426,13 +277,13 @@ static int read_templates(const struct reading *r, const struct key *key, const 
 
 	if (value->kind != JSON_OBJECT)
 		return refuse_kind(r, key->name, value, "an object, {\"NAME\": {...}}");
-	if (count(value) > CONFIG_TEMPLATES_MAX)
+	if (json_count(value) > CONFIG_TEMPLATES_MAX)
 		return reject_set(r->reject, -EINVAL, value->at,
-				  "%zu templates (expected at most %d)", count(value),
+				  "%zu templates (expected at most %d)", json_count(value),
 				  CONFIG_TEMPLATES_MAX);
-	c->templates = parsed_alloc(r->parsed, count(value) + 1, sizeof(*c->templates));
+	c->templates = parsed_alloc(r->parsed, json_count(value) + 1, sizeof(*c->templates));
 	if (!c->templates)
-		return no_memory(r);
+		return refuse_memory(r);
 	snprintf(inner.section, sizeof(inner.section), "%s", key->name);
 	for (const struct json *member = value->child; member; member = member->next) {
 		int rc = read_template(&inner, member, &c->templates[c->n_templates]);
@@ -536,7 +387,7 @@ int config_parse(char *text, size_t len, const struct parse_options *options, st
 	int r;
 
 	if (!parsed)
-		return no_memory(&reading);
+		return refuse_memory(&reading);
 	r = json_parse(text, len, &parsed->document, reject);
 	if (r == 0)
 		r = read_configuration(&reading, json_root(parsed->document));

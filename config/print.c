@@ -39,13 +39,33 @@ static bool print_env(cJSON *object, const char *const *env)
 	return variables;
 }
 
+static bool print_args(cJSON *object, const char *const *args)
+{
+	cJSON *list = cJSON_AddArrayToObject(object, "args");
+
+	for (size_t i = 0; list && args[i]; i++) {
+		cJSON *arg = cJSON_CreateString(args[i]);
+
+		if (!cJSON_AddItemToArray(list, arg)) {
+			cJSON_Delete(arg);
+			return false;
+		}
+	}
+	return list;
+}
+
 /* The keys of this lane alone. */
 static bool print_lane(cJSON *object, const struct config_template *t)
 {
 	if (!cJSON_AddStringToObject(object, "lane", lane_name(t->lane)))
 		return false;
-	return t->lane == LANE_EXEC ||
-	       (cJSON_AddStringToObject(object, "object", t->object) && print_env(object, t->env));
+	if (t->lane == LANE_EXEC)
+		return true;
+	if (t->lane == LANE_OBJECT ? !cJSON_AddStringToObject(object, "object", t->object)
+				   : !cJSON_AddStringToObject(object, "program", t->program) ||
+					     !print_args(object, t->args))
+		return false;
+	return print_env(object, t->env);
 }
 
 static bool print_template(cJSON *templates, const struct config_template *t)

@@ -5,7 +5,7 @@
  *	header	   magic, version, size of the whole, the numbers of struct config, counts
  *	templates  RECORD_SIZE bytes each
  *	ids	   u32 each: the users and groups of all templates
- *	strings	   each ends with NUL; records name one by its offset, env by the first of n
+ *	strings	   each ends with NUL; records name one by its offset, a list by the first of n
  *
  * The digest is not stored: a reader computes it, so it cannot disagree with the definition.
  */
@@ -23,9 +23,9 @@
 #include <sys/stat.h>
 
 #define TABLE_MAGIC	    0x6c6261744e575053ull /* "SPWNtabl" */
-#define TABLE_VERSION	    1
+#define TABLE_VERSION	    2
 #define HEADER_SIZE	    64
-#define RECORD_SIZE	    72
+#define RECORD_SIZE	    80
 #define TABLE_SEALS	    (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 #define FLAG_WEAKER	    (1u << 0)
@@ -38,7 +38,10 @@
 
 const char *lane_name(unsigned lane)
 {
-	return lane == LANE_OBJECT ? "object" : lane == LANE_EXEC ? "exec" : "unknown";
+	return lane == LANE_OBJECT    ? "object"
+	       : lane == LANE_PROGRAM ? "program"
+	       : lane == LANE_EXEC    ? "exec"
+				      : "unknown";
 }
 
 bool config_name_valid(const char *name)
@@ -95,19 +98,27 @@ static void digest_string(uint64_t *digest, const char *string)
 	digest_bytes(digest, string, strlen(string));
 }
 
+static void digest_list(uint64_t *digest, const char *const *list)
+{
+	size_t n = 0;
+
+	while (list[n])
+		n++;
+	digest_number(digest, n);
+	for (size_t i = 0; i < n; i++)
+		digest_string(digest, list[i]);
+}
+
 static uint64_t digest_of(const struct config_template *t)
 {
 	uint64_t digest = 0xcbf29ce484222325ull;
-	size_t n_env = 0;
 
 	digest_string(&digest, t->name);
 	digest_number(&digest, t->lane);
 	digest_string(&digest, t->object);
-	while (t->env[n_env])
-		n_env++;
-	digest_number(&digest, n_env);
-	for (size_t i = 0; i < n_env; i++)
-		digest_string(&digest, t->env[i]);
+	digest_string(&digest, t->program);
+	digest_list(&digest, t->args);
+	digest_list(&digest, t->env);
 	digest_number(&digest, t->pool_size);
 	digest_number(&digest, t->pool_low);
 	digest_number(&digest, t->leaves_max);
@@ -143,6 +154,17 @@ static uint32_t write_string(struct writer *w, const char *string)
 	return at;
 }
 
+/* At *ret_at, and how many. */
+static uint32_t write_list(struct writer *w, const char *const *list, uint32_t *ret_at)
+{
+	uint32_t n = 0;
+
+	*ret_at = w->strings_len;
+	while (list[n])
+		write_string(w, list[n++]);
+	return n;
+}
+
 static uint32_t write_ids(struct writer *w, const uint32_t *ids, size_t n)
 {
 	uint32_t at = w->n_ids;
@@ -154,14 +176,12 @@ static uint32_t write_ids(struct writer *w, const uint32_t *ids, size_t n)
 
 static void write_template(struct writer *w, const struct config_template *t, uint8_t *record)
 {
-	uint32_t n_env = 0;
+	uint32_t at;
 
 	store32(record, write_string(w, t->name));
 	store32(record + 4, write_string(w, t->object));
-	store32(record + 8, w->strings_len);
-	while (t->env[n_env])
-		write_string(w, t->env[n_env++]);
-	store32(record + 12, n_env);
+	store32(record + 12, write_list(w, t->env, &at));
+	store32(record + 8, at);
 	store32(record + 16, t->lane);
 	store32(record + 20, t->pool_size);
 	store32(record + 24, t->pool_low);
@@ -176,8 +196,19 @@ static void write_template(struct writer *w, const struct config_template *t, ui
 	store32(record + 48, (uint32_t)t->n_users);
 	store32(record + 52, write_ids(w, t->groups, t->n_groups));
 	store32(record + 56, (uint32_t)t->n_groups);
-	store32(record + 60, 0);
+	store32(record + 60, write_string(w, t->program));
 	store64(record + 64, t->warm_timeout_ms);
+	store32(record + 76, write_list(w, t->args, &at));
+	store32(record + 72, at);
+}
+
+static size_t list_size(const char *const *list)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; list[i]; i++)
+		size += strlen(list[i]) + 1;
+	return size;
 }
 
 static size_t table_size(const struct config *config, size_t *ret_n_ids)
@@ -188,9 +219,8 @@ static size_t table_size(const struct config *config, size_t *ret_n_ids)
 	for (size_t i = 0; i < config->n_templates; i++) {
 		const struct config_template *t = &config->templates[i];
 
-		size += strlen(t->name) + 1 + strlen(t->object) + 1;
-		for (size_t j = 0; t->env[j]; j++)
-			size += strlen(t->env[j]) + 1;
+		size += strlen(t->name) + 1 + strlen(t->object) + 1 + strlen(t->program) + 1 +
+			list_size(t->args) + list_size(t->env);
 		*ret_n_ids += t->n_users + t->n_groups;
 	}
 	return size + 4 * *ret_n_ids;
@@ -237,8 +267,8 @@ struct table {
 	struct config config; /* first: config_free() has only its address */
 	uint8_t *bytes;	      /* the table as read; strings are in place */
 	uint32_t *ids;
-	const char **env;
-	size_t n_ids, n_env; /* n_env: slots of env in use, their NULLs included */
+	const char **lists;
+	size_t n_ids, n_lists; /* n_lists: slots of lists in use, their NULLs included */
 	const char *strings;
 	size_t strings_len;
 };
@@ -303,23 +333,23 @@ static const char *string_at(const struct table *t, size_t offset)
 	return offset < t->strings_len ? t->strings + offset : NULL;
 }
 
-static int read_env(struct table *t, size_t offset, size_t n, const char *const **ret)
+static int read_list(struct table *t, size_t offset, size_t n, const char *const **ret)
 {
-	const char **list = t->env + t->n_env;
+	const char **list = t->lists + t->n_lists;
 
 	/* Each string has a byte of its own in an honest table: strings_len slots are enough. */
-	if (n > t->strings_len || t->n_env + n + 1 > t->strings_len + t->config.n_templates)
+	if (n > t->strings_len || t->n_lists + n + 1 > t->strings_len + 2 * t->config.n_templates)
 		return -EBADMSG;
 	for (size_t i = 0; i < n; i++) {
-		const char *s = string_at(t, offset), *sign = s ? strchr(s, '=') : NULL;
+		const char *s = string_at(t, offset);
 
-		if (!sign || sign == s)
+		if (!s)
 			return -EBADMSG;
 		list[i] = s;
 		offset += strlen(s) + 1;
 	}
 	list[n] = NULL;
-	t->n_env += n + 1;
+	t->n_lists += n + 1;
 	*ret = list;
 	return 0;
 }
@@ -336,16 +366,31 @@ static int read_ids(const struct table *t, size_t at, size_t n, const uint32_t *
 /* A host of lane `exec` loads nothing. */
 static bool fits_lane(const struct config_template *t)
 {
-	if (t->lane == LANE_EXEC)
-		return !t->object[0] && !t->env[0];
-	return t->lane == LANE_OBJECT && t->object[0] == '/';
+	switch (t->lane) {
+	case LANE_OBJECT:
+		return t->object[0] == '/' && !t->program[0] && !t->args[0];
+	case LANE_PROGRAM:
+		return t->program[0] == '/' && !t->object[0];
+	case LANE_EXEC:
+		return !t->object[0] && !t->program[0] && !t->args[0] && !t->env[0];
+	}
+	return false;
+}
+
+static bool env_valid(const char *const *env)
+{
+	for (; *env; env++)
+		if (!strchr(*env, '=') || **env == '=')
+			return false;
+	return true;
 }
 
 static int check_template(const struct config *c, size_t index)
 {
 	const struct config_template *t = &c->templates[index];
 
-	if (!config_name_valid(t->name) || !fits_lane(t) || !nofork_level_name(t->nofork))
+	if (!config_name_valid(t->name) || !fits_lane(t) || !env_valid(t->env) ||
+	    !nofork_level_name(t->nofork))
 		return -EBADMSG;
 	if (t->pool_low >= t->pool_size || t->pool_size > t->leaves_max ||
 	    t->leaves_max > CONFIG_LEAVES_MAX || t->queue_max == 0 ||
@@ -368,6 +413,7 @@ static int read_template(struct table *t, size_t index)
 	*ct = (struct config_template){
 		.name = string_at(t, load32(p)),
 		.object = string_at(t, load32(p + 4)),
+		.program = string_at(t, load32(p + 60)),
 		.lane = load32(p + 16),
 		.pool_size = load32(p + 20),
 		.pool_low = load32(p + 24),
@@ -380,9 +426,11 @@ static int read_template(struct table *t, size_t index)
 		.everyone = flags & FLAG_EVERYONE,
 		.warm_timeout_ms = load64(p + 64),
 	};
-	if (!ct->name || !ct->object || (flags & ~FLAGS_KNOWN) || load32(p + 60) != 0)
+	if (!ct->name || !ct->object || !ct->program || (flags & ~FLAGS_KNOWN))
 		return -EBADMSG;
-	r = read_env(t, load32(p + 8), load32(p + 12), &ct->env);
+	r = read_list(t, load32(p + 8), load32(p + 12), &ct->env);
+	if (r == 0)
+		r = read_list(t, load32(p + 72), load32(p + 76), &ct->args);
 	if (r == 0)
 		r = read_ids(t, load32(p + 44), load32(p + 48), &ct->users, &ct->n_users);
 	if (r == 0)
@@ -401,8 +449,8 @@ static int read_templates(struct table *t, struct spawn_error *err)
 
 	t->config.templates = calloc(n + 1, sizeof(*t->config.templates));
 	t->ids = calloc(t->n_ids + 1, sizeof(*t->ids));
-	t->env = calloc(t->strings_len + n + 1, sizeof(*t->env));
-	if (!t->config.templates || !t->ids || !t->env)
+	t->lists = calloc(t->strings_len + 2 * n + 1, sizeof(*t->lists));
+	if (!t->config.templates || !t->ids || !t->lists)
 		return BAD(-ENOMEM, "out of memory for the configuration table");
 	for (size_t i = 0; i < t->n_ids; i++)
 		t->ids[i] = load32(ids + 4 * i);
@@ -454,7 +502,7 @@ void config_free(struct config *config)
 	if (!t)
 		return;
 	free(config->templates);
-	free(t->env);
+	free(t->lists);
 	free(t->ids);
 	free(t->bytes);
 	free(t);

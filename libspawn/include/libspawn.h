@@ -436,7 +436,7 @@ const struct spawn_exit *spawn_run_exit(const struct spawn_run *run);
 struct spawn_template_status {
 	size_t size;
 	const char *name, *lane,
-		*state;	    /* "object", "exec"; "cold", "warming", "warm", "down", "retiring" */
+		*state;	    /* "object", "program", "exec"; "cold", "warming", "warm", "down", "retiring" */
 	const char *nofork; /* in full words */
 	const char *reason; /* why it is down, or "" */
 	const char *tail;   /* the last lines of its host's stderr, or "" */

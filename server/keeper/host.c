@@ -5,9 +5,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/nofork.h"
 #include "keeper/keeper.h"
-#include "keeper/program.h"
 #include "wire/channel.h"
 
 #include <errno.h>
@@ -309,22 +307,32 @@ static void channel_ready(struct watch *w, uint32_t events)
 	descriptors_close(&fds);
 }
 
+static const char *when_it_ended(const struct host_process *h)
+{
+	const struct config_template *t = config_find(h->keeper->config, h->template_name);
+
+	if (h->state != HOST_WARMING)
+		return "at work";
+	return t && t->lane == LANE_PROGRAM
+		       ? "while warming, before its process called spawn_template_serve()"
+		       : "while warming";
+}
+
 static void describe_end(struct host_process *h, const siginfo_t *si)
 {
+	const char *when = when_it_ended(h);
 	char text[256];
 
 	if (h->reason[0])
 		return;
 	if (si->si_code == CLD_EXITED)
 		snprintf(text, sizeof(text), "template \"%s\": its host exited with status %d %s",
-			 h->template_name, si->si_status,
-			 h->state == HOST_WARMING ? "while warming" : "at work");
+			 h->template_name, si->si_status, when);
 	else
 		snprintf(text, sizeof(text),
 			 "template \"%s\": its host was killed by signal %d (SIG%s) %s",
 			 h->template_name, si->si_status,
-			 sigabbrev_np(si->si_status) ? sigabbrev_np(si->si_status) : "?",
-			 h->state == HOST_WARMING ? "while warming" : "at work");
+			 sigabbrev_np(si->si_status) ? sigabbrev_np(si->si_status) : "?", when);
 	set_reason(h, -ECHILD, h->state == HOST_WARMING ? STEP_WARM : STEP_NONE, text);
 }
 
@@ -416,68 +424,6 @@ static struct host_process *host_new(struct keeper *k, const struct config_templ
 	return h;
 }
 
-static int run_host(struct host_process *h, const struct config_template *t,
-		    struct spawn_error *err)
-{
-	struct keeper *k = h->keeper;
-	_cleanup_close_ int near = -1, far = -1, out_near = -1, out_far = -1;
-	char path[PATH_MAX], id[32], slots[32];
-	const char *binary = t->lane == LANE_EXEC ? "spawn-host-exec" : "spawn-host";
-	char *argv[16] = {(char *)binary,
-			  (char *)"--id",
-			  id,
-			  (char *)"--name",
-			  (char *)t->name,
-			  (char *)"--slots",
-			  slots,
-			  (char *)"--nofork",
-			  (char *)nofork_level_name(t->nofork)};
-	struct program p = {
-		.path = path,
-		.argv = argv,
-		.envp = (char *const *)(uintptr_t)t->env,
-		.n_fds = 2,
-		.drop = k->options.system_mode,
-		.uid = h->credentials.uid,
-		.gid = h->credentials.gid,
-		.groups = h->credentials.groups,
-		.n_groups = h->credentials.n_groups,
-	};
-	int pair[2], n = 9, r;
-
-	if (t->lane == LANE_OBJECT) {
-		argv[n++] = (char *)"--object";
-		argv[n++] = (char *)t->object;
-	}
-	if (t->nofork_weaker)
-		argv[n++] = (char *)"--weaker";
-	if (t->enforce_kernel)
-		argv[n++] = (char *)"--kernel";
-	r = channel_pair(pair);
-	if (r < 0)
-		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_START, "socketpair");
-	near = pair[0];
-	far = pair[1];
-	if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) < 0)
-		return error_errno(err, -errno, SPAWN_ORIGIN_HOST, STEP_START, "pipe");
-	out_near = pair[0];
-	out_far = pair[1];
-	fd_set_nonblock(out_far, 0);
-	snprintf(path, sizeof(path), "%s/%s", k->options.libexec_dir, binary);
-	snprintf(id, sizeof(id), "%lu", h->id);
-	snprintf(slots, sizeof(slots), "%u", h->n_slots);
-	p.output = out_far;
-	p.fds[0] = far;
-	p.fds[1] = h->slots_fd;
-	r = program_start(&p, &h->pid, &h->pidfd.fd, err);
-	if (r < 0)
-		return r;
-	h->channel.fd = take_fd(&near);
-	h->output.fd = take_fd(&out_near);
-	host_watch(h);
-	return 0;
-}
-
 void host_start(struct keeper *k, uint32_t start_id, const struct config_template *t,
 		const struct credentials *c)
 {
@@ -506,7 +452,7 @@ void host_start(struct keeper *k, uint32_t start_id, const struct config_templat
 	h->state = HOST_WARMING;
 	h->started_ns = now;
 	h->warm_deadline_ns = now + t->warm_timeout_ms * NS_PER_MS;
-	rc = run_host(h, t, &err);
+	rc = host_run(h, t, &err);
 	if (rc < 0) {
 		log_line(LOG_ERR, "host-start", "template=%s reason=%s", t->name,
 			 log_quote(quoted, sizeof(quoted), err.message));

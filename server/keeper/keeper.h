@@ -176,6 +176,9 @@ void host_tick(struct keeper *k, uint64_t now);
 uint64_t host_next_deadline(const struct keeper *k);
 struct host_process *host_find(struct keeper *k, uint64_t id);
 
+/* start.c: starts the process. 0, with its descriptors in h and watched, or a negative errno. */
+int host_run(struct host_process *h, const struct config_template *t, struct spawn_error *err);
+
 /* history.c */
 struct history *history_get(struct keeper *k, const struct config_template *t,
 			    const struct credentials *c);

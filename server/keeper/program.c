@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "summons.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -123,6 +124,8 @@ _Noreturn static void run_child(const struct program *p, int report)
 	syscall(SYS_close_range, 3 + (unsigned)p->n_fds, ~0u, CLOSE_RANGE_CLOEXEC);
 	if (p->drop)
 		drop_credentials(p, report);
+	if (p->own_pid)
+		summons_address(p->own_pid, getpid());
 	execve(p->path, p->argv, p->envp);
 	die(report, STEP_START, -errno);
 }

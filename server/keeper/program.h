@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * program.h - starts an executable of the server's own with exactly the descriptors and credentials
- * it shall have.
+ * program.h - starts an executable of the server's own, or a template's, with exactly the
+ * descriptors and credentials it shall have.
  */
 #ifndef KEEPER_PROGRAM_H
 #define KEEPER_PROGRAM_H
@@ -19,6 +19,7 @@
 struct program {
 	const char *path;
 	char *const *argv, *const *envp;
+	char *own_pid;	      /* in envp, where its pid shall be (summons.h); NULL: nowhere */
 	int output;	      /* becomes 1 and 2; -1: the keeper's own 2 for both */
 	int fds[PROGRAM_FDS]; /* become 3, 4, ...; borrowed */
 	size_t n_fds;

@@ -350,11 +350,12 @@ Test(config, refuses_templates_without_what_they_need)
 {
 	static const struct refusal refusals[] = {
 		REFUSAL("{\"templates\":{\"w\":{}}}",
-			"1:19: templates.w has no \"lane\" (expected \"lane\": \"object\" or \"exec\")"),
+			"1:19: templates.w has no \"lane\" (expected \"lane\": \"object\", \"program\" or "
+			"\"exec\")"),
 		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"object\"}}}",
 			"1:19: templates.w has no \"object\" (expected \"object\": \"w.so\""),
 		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"python\"}}}",
-			"1:27: templates.w.lane is \"python\" (expected \"object\" or \"exec\")"),
+			"1:27: templates.w.lane is \"python\" (expected \"object\", \"program\" or \"exec\")"),
 		REFUSAL("{\"templates\":{\"w\":{\"object\":\"lib/w.so\"}}}",
 			"1:29: templates.w.object is \"lib/w.so\" (expected a file's name without '/'"),
 		REFUSAL("{\"templates\":{\"w\":{\"object\":\"\"}}}",
@@ -412,6 +413,49 @@ Test(config, refuses_in_an_exec_template_what_only_another_lane_has)
 			"1:43: templates.w has \"object\", and lane \"exec\" loads none"),
 		REFUSAL("{\"templates\":{\"w\":{\"env\":{\"A\":\"1\"},\"lane\":\"exec\"}}}",
 			"1:26: templates.w has \"env\", which no program of lane \"exec\" would see"),
+		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"exec\",\"program\":\"/bin/sh\"}}}",
+			"1:44: templates.w has \"program\", and in lane \"exec\" each request"),
+		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"exec\",\"args\":[]}}}",
+			"1:41: templates.w has \"args\", and in lane \"exec\" each request"),
+	};
+
+	CHECK_REFUSALS(refusals);
+}
+
+#define PROGRAM(members) "{\"templates\":{\"w\":{\"lane\":\"program\",\"program\":" members "}}}"
+
+Test(config, takes_in_a_program_with_its_arguments)
+{
+	struct parsed *parsed = parse(PROGRAM("\"/usr/bin/env\",\"args\":[\"python3\",\"\"]"));
+	const struct config_template *t = &parsed->config.templates[0];
+
+	cr_assert_eq(t->lane, LANE_PROGRAM);
+	cr_assert_str_eq(t->program, "/usr/bin/env");
+	cr_assert_str_eq(t->args[0], "python3");
+	cr_assert_str_eq(t->args[1], "");
+	cr_assert_null(t->args[2]);
+	cr_assert_eq(t->nofork, NOFORK_COPY);
+	parsed_free(parsed);
+}
+
+Test(config, refuses_in_a_program_template_what_is_no_program)
+{
+	static const struct refusal refusals[] = {
+		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"program\"}}}",
+			"1:19: templates.w has no \"program\" (expected the absolute path"),
+		REFUSAL(PROGRAM("\"python3\""),
+			"1:47: templates.w.program is \"python3\" (expected the absolute path"),
+		REFUSAL(PROGRAM("1"), "1:47: templates.w.program is a number (expected the abs"),
+		REFUSAL(PROGRAM("\"/p\",\"args\":\"-x\""),
+			"1:59: templates.w.args is \"-x\" (expected a list of strings"),
+		REFUSAL(PROGRAM("\"/p\",\"args\":[\"-n\",1]"),
+			"1:65: templates.w.args is a number (expected a list of strings"),
+		REFUSAL(PROGRAM("\"/p\",\"object\":\"w.so\""),
+			"1:61: templates.w has \"object\", and lane \"program\" loads none"),
+		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"object\",\"object\":\"/o\",\"args\":[]}}}",
+			"1:57: templates.w has \"args\", and a shared object gets none"),
+		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"object\",\"program\":\"/o\"}}}",
+			"1:46: templates.w has \"program\", and lane \"object\" starts none"),
 	};
 
 	CHECK_REFUSALS(refusals);
@@ -548,6 +592,8 @@ Test(config, prints_what_parses_back_to_the_same_table)
 	prints_what_parses_back(everything);
 	prints_what_parses_back("{}");
 	prints_what_parses_back("{\"templates\":{\"e\":{\"lane\":\"exec\"}}}");
+	prints_what_parses_back(PROGRAM("\"/p\",\"args\":[\"-x\",\"\"],\"env\":{\"A\":\"1\"}"));
+	prints_what_parses_back(PROGRAM("\"/p\""));
 	prints_what_parses_back(
 		"{\"templates\":{\"w\":{\"lane\":\"object\",\"object\":\"w.so\"}}}");
 }

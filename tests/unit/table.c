@@ -14,13 +14,16 @@
 #include <unistd.h>
 
 static const char *const words_env[] = {"A=1", "EMPTY=", "PATH=/bin:/usr/bin", NULL};
-static const char *const no_env[] = {NULL};
+static const char *const no_env[] = {NULL}, *const no_args[] = {NULL};
+static const char *const some_args[] = {"template.py", "", NULL};
 static const uint32_t users[] = {0, 1000, UINT32_MAX - 1}, groups[] = {27};
 
 static const struct config_template words = {
 	.name = "words",
 	.lane = LANE_OBJECT,
 	.object = "/usr/lib/words.so",
+	.program = "",
+	.args = no_args,
 	.env = words_env,
 	.pool_size = 8,
 	.pool_low = 4,
@@ -39,6 +42,8 @@ static const struct config_template small = {
 	.name = "s",
 	.lane = LANE_OBJECT,
 	.object = "/s",
+	.program = "",
+	.args = no_args,
 	.env = no_env,
 	.pool_size = 1,
 	.leaves_max = 1,
@@ -383,6 +388,8 @@ static void refused(const struct config_template *t)
 	(&(struct config_template){.name = "words",               \
 				   .lane = LANE_OBJECT,           \
 				   .object = "/usr/lib/words.so", \
+				   .program = "",                 \
+				   .args = no_args,               \
 				   .env = words_env,              \
 				   .pool_size = 8,                \
 				   .pool_low = 4,                 \
@@ -408,7 +415,7 @@ Test(table, values_out_of_range_are_refused)
 
 	refused(WORDS_BUT(.name = "../words"));
 	refused(WORDS_BUT(.name = ""));
-	refused(WORDS_BUT(.lane = (enum lane)3));
+	refused(WORDS_BUT(.lane = (enum lane)4));
 	refused(WORDS_BUT(.object = "words.so"));
 	refused(WORDS_BUT(.env = no_sign));
 	refused(WORDS_BUT(.env = no_name));
@@ -438,6 +445,49 @@ Test(table, an_exec_template_has_nothing_to_load)
 	config_free(got);
 	refused(WORDS_BUT(.lane = LANE_EXEC, .env = no_env));
 	refused(WORDS_BUT(.lane = LANE_EXEC, .object = ""));
+	refused(WORDS_BUT(.lane = LANE_EXEC, .object = "", .env = no_env, .program = "/bin/true"));
+	refused(WORDS_BUT(.lane = LANE_EXEC, .object = "", .env = no_env, .args = some_args));
+}
+
+#define PROGRAM_BUT(...)                                                             \
+	WORDS_BUT(.lane = LANE_PROGRAM, .object = "", .program = "/usr/bin/python3", \
+		  .args = some_args, __VA_ARGS__)
+
+Test(table, a_program_template_gives_back_its_program_and_arguments)
+{
+	const struct config_template *program = PROGRAM_BUT(.env = words_env);
+	struct config c = {.connections_per_uid = 1,
+			   .leaves_per_uid = 1,
+			   .queue_per_uid = 1,
+			   .n_templates = 1,
+			   .templates = (struct config_template *)(uintptr_t)program};
+	struct config *got = read_back(&c);
+	const struct config_template *t = &got->templates[0];
+
+	cr_assert_eq(t->lane, LANE_PROGRAM);
+	cr_assert_str_eq(t->program, "/usr/bin/python3");
+	cr_assert_str_eq(t->args[0], "template.py");
+	cr_assert_str_eq(t->args[1], "");
+	cr_assert_null(t->args[2]);
+	cr_assert_str_eq(t->env[2], words_env[2]);
+	cr_assert_null(t->env[3]);
+	config_free(got);
+	refused(PROGRAM_BUT(.program = ""));
+	refused(PROGRAM_BUT(.program = "python3"));
+	refused(PROGRAM_BUT(.object = "/usr/lib/words.so"));
+	refused(WORDS_BUT(.program = "/usr/bin/python3"));
+	refused(WORDS_BUT(.args = some_args));
+}
+
+Test(table, the_digest_differs_with_program_and_arguments)
+{
+	static const char *const one[] = {"template.py", NULL};
+	const uint64_t digest = digest_of(PROGRAM_BUT(.env = words_env));
+
+	cr_assert_eq(digest_of(PROGRAM_BUT(.env = words_env)), digest);
+	cr_assert_neq(digest_of(PROGRAM_BUT(.program = "/usr/bin/python")), digest);
+	cr_assert_neq(digest_of(PROGRAM_BUT(.args = one)), digest);
+	cr_assert_neq(digest_of(PROGRAM_BUT(.args = no_args)), digest);
 }
 
 Test(table, the_digest_is_the_same_for_the_same_definition)

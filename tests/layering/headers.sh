@@ -22,18 +22,20 @@ for header in "$include"/*.h; do
 	fi
 done
 
-# $1: headers; $2: the symbol list of their library.
+# $1: the symbol list of a library, then its headers.
 declares_what_is_exported()
 {
-	declared=$(cat $1 | grep -Eo '\bspawn_[a-z0-9_]+\(' | tr -d '(' | grep -v '_fn$' | sort -u)
-	exported=$(grep -Eo '\bspawn_[a-z0-9_]+;' "$2" | tr -d ';' | sort -u)
+	list=$1
+	shift
+	declared=$(cat "$@" | grep -Eo '\bspawn_[a-z0-9_]+\(' | tr -d '(' | grep -v '_fn$' | sort -u)
+	exported=$(grep -Eo '\bspawn_[a-z0-9_]+;' "$list" | tr -d ';' | sort -u)
 	if [ "$declared" != "$exported" ]; then
-		echo "declared, and what $(basename "$2") exports:" >&2
+		echo "declared, and what $(basename "$list") exports:" >&2
 		printf '%s\n' "$declared" "$exported" | sort | uniq -u >&2
 		status=1
 	fi
 }
 
-declares_what_is_exported "$include/libspawn.h $include/libspawn-error.h" "$symbols/libspawn.sym"
-declares_what_is_exported "$include/libspawn-template.h" "$symbols/libspawn-template.sym"
+declares_what_is_exported "$symbols/libspawn.sym" "$include/libspawn.h" "$include/libspawn-error.h"
+declares_what_is_exported "$symbols/libspawn-template.sym" "$include/libspawn-template.h"
 exit $status

@@ -122,7 +122,7 @@ struct spawn_template_hooks {
  * with what the program wrote, and the host ends by _exit(), as it does when the server has no use
  * for it any more.
  *
- * To be called while the process has one thread, and from no signal handler. Handlers of
+ * To be called by the main thread, while there is no other, and from no signal handler. Handlers of
  * pthread_atfork() run around each fork, closer to it than hooks.
  */
 int spawn_template_serve(int *argc, char ***argv, const struct spawn_template_hooks *hooks);

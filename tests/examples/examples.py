@@ -21,7 +21,43 @@ INCLUDES = ["err", "errno", "fcntl", "poll", "signal", "stdio", "stdlib", "strin
 PATIENCE = 120
 
 
+# A leaf of template.py's that tells what it finds.
+LEAF = """
+import os, random, signal, sys
+import template
+
+calls = []
+os.register_at_fork(before=lambda: calls.append("before"),
+                    after_in_parent=lambda: calls.append("parent"),
+                    after_in_child=lambda: calls.append("child"))
+os.environ["OF_THE_HOST"] = "1"
+template.serve()
+print(sys.argv[1:], os.environ.get("OF_THE_HOST"), os.environ["OF_THE_LEAF"], os.getcwd())
+print(*calls[:2], *calls[-2:])
+print(random.random())
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    sys.exit(7)
+"""
+
+
+def program(name):
+    return f"{BUILD}/libspawn/examples/example-{name}"
+
+
+def python_template(*args, **env):
+    """By the interpreter itself: what starts it in a shell is not the process that serves."""
+    return {"lane": "program", "program": os.path.realpath(sys.executable), "args": args,
+            "env": {"LD_LIBRARY_PATH": f"{BUILD}/server", "PYTHONDONTWRITEBYTECODE": "1", **env}}
+
+
 def setUpModule():
+    server.CONFIG["templates"].update({
+        "primes": {"lane": "program", "program": program("template")},
+        "json": python_template(f"{SOURCE}/libspawn/examples/template.py"),
+        "python": python_template("-c", LEAF, PYTHONPATH=f"{SOURCE}/libspawn/examples"),
+    })
     server.start()
 
 
@@ -66,13 +102,17 @@ class ManualPages(unittest.TestCase):
                     file.write(code)
                 status, _, errors = run(
                     *os.environ["CC"].split(), *WARNINGS, f"-I{SOURCE}/libspawn/include",
-                    f"{tmp}/example.c", "-o", f"{tmp}/example", f"-L{BUILD}/libspawn", "-lspawn")
+                    f"{tmp}/example.c", "-o", f"{tmp}/example", f"-L{BUILD}/libspawn",
+                    f"-L{BUILD}/server",
+                    "-lspawn-template" if "libspawn-template.h" in code else "-lspawn")
                 self.assertEqual(status, 0, errors)
                 self.assertEqual(run(f"{tmp}/example"), (0, prints, ""))
 
     def test_each_public_function_has_a_page(self):
-        with open(f"{SOURCE}/libspawn/libspawn.sym") as file:
-            functions = re.findall(r"^\t(spawn_\w+);$", file.read(), re.M)
+        functions = []
+        for symbols in glob.glob(f"{SOURCE}/libspawn/*.sym"):
+            with open(symbols) as file:
+                functions += re.findall(r"^\t(spawn_\w+);$", file.read(), re.M)
         with open(f"{SOURCE}/libspawn/man/meson.build") as file:
             pages = set(re.findall(r"'(spawn_\w+)'", file.read()))
         self.assertGreater(len(functions), 50)
@@ -84,10 +124,6 @@ class ManualPages(unittest.TestCase):
                 text = file.read()
                 for name in ("RETURN VALUE", "ERRORS", "THREAD SAFETY"):
                     self.assertIsNotNone(section(text, name), name)
-
-
-def program(name):
-    return f"{BUILD}/libspawn/examples/example-{name}"
 
 
 class Examples(unittest.TestCase):
@@ -122,3 +158,36 @@ class Examples(unittest.TestCase):
     def test_asyncio(self):
         self.expect([sys.executable, f"{SOURCE}/libspawn/examples/tools.py", "echo one", "exit 3"],
                     ["echo one: status 0: one", "exit 3: status 3:"])
+
+    def test_template_by_hand(self):
+        self.expect([program("template"), "7", "8"], ["7: prime", "8: no prime"], status=1)
+
+    def test_template(self):
+        status, output, errors = run(program("sync"), "primes", "9999991", "9999993")
+        self.assertEqual((status, output, errors),
+                         (1, "9999991: prime\n9999993: no prime\n", "exit status 1\n"))
+
+    def test_template_in_python(self):
+        with tempfile.TemporaryDirectory() as tmp:
+            for name, text in ("good", '{"a": [1]}'), ("bad", "{"):
+                with open(f"{tmp}/{name}", "w") as file:
+                    file.write(text)
+            lines = [f"{tmp}/good: valid", f"{tmp}/bad: Expecting property name enclosed in double "
+                     "quotes: line 1 column 2 (char 1)"]
+            by_hand = [sys.executable, f"{SOURCE}/libspawn/examples/template.py"]
+            for argv in by_hand, [program("sync"), "json"]:
+                with self.subTest(argv[0]):
+                    self.expect([*argv, f"{tmp}/good"], lines[:1])
+                    self.expect([*argv, f"{tmp}/good", f"{tmp}/bad"], lines, status=1)
+
+    def test_leaf_of_a_template_in_python_knows_what_is_new(self):
+        drawn = set()
+        os.environ["OF_THE_LEAF"] = "yes"
+        for _ in range(6):
+            status, output, errors = run(program("sync"), "python", "one", "two words")
+            self.assertEqual((status, errors), (1, "exit status 7\n"))
+            seen, calls, random = output.splitlines()
+            self.assertEqual(seen, f"['one', 'two words'] None yes {os.getcwd()}")
+            self.assertEqual(calls, "before parent before child")
+            drawn.add(random)
+        self.assertEqual(len(drawn), 6)

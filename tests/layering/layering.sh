@@ -74,7 +74,7 @@ only_in 'systemd/.*' 'server/keeper/.*'
 only_in 'config/.*' '(config|server/(keeper|broker))/.*'
 only_in 'wire/.*' '(libspawn/(wire/.*|[^/]*)|server/.*)'
 only_in 'base/.*' '(libspawn|config|server)/.*'
-only_in 'libspawn-template\.h' 'server/(host|templates)/.*'
+only_in 'libspawn-template\.h' '(server/(host|templates)/.*|libspawn/examples/template\.c)'
 
 # What base and the client may not name.
 not_in()

@@ -54,6 +54,10 @@ for pair in server/spawnd:libsystemd server/spawnd-broker:libuv server/spawnd-br
 		fail "${pair%%:*} does not need ${pair##*:}"
 done
 
+# A program that it is linked into has other names for itself.
+defined=$(nm -g --defined-only "$build/server/libspawn-template.a" | sed -n 's/^[0-9a-f]* [A-Z] //p')
+[ "$defined" = spawn_template_serve ] || fail "libspawn-template.a defines: $defined"
+
 # $1: an extended expression of header names; $2: of the files, from the source directory, that may
 # include them. A header is named in < > or in quotes.
 only_in()

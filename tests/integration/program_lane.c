@@ -348,6 +348,18 @@ Test(program_lane, variable_meant_for_another_process_changes_nothing)
 		    "serve 0 argc 1\n", "");
 }
 
+Test(program_lane, library_and_server_of_two_versions_say_so)
+{
+	tool_expect(NULL, "export SPAWND_HOST=2,$$,; exec \"$TEMPLATE_DIR/program\"", 1, "",
+		    "are not of one version");
+}
+
+Test(program_lane, host_without_a_server_ends)
+{
+	tool_expect(NULL, "export SPAWND_HOST=1,$$,1,1,1,0,x; exec \"$TEMPLATE_DIR/program\" 3<&-",
+		    1, "", "descriptor 3 is not the server's any more");
+}
+
 Test(program_lane, what_the_program_starts_while_warming_is_no_host)
 {
 	start("\"helper\"", PRESTART);

@@ -2,10 +2,13 @@
 #include "signals.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SIGNALS 64
+#define SIGNALS	  64
+#define SIGCANCEL 32 /* libc's own two */
+#define SIGSETXID 33
 
 /* As the kernel has it. */
 struct disposition {
@@ -20,12 +23,23 @@ static void set(int sig, const struct disposition *d)
 	syscall(SYS_rt_sigaction, sig, d, NULL, sizeof(d->mask));
 }
 
+/* Installed by libc with the first thread, and not again: a leaf with threads would die of it. */
+static bool is_libcs(int sig)
+{
+	struct disposition d;
+
+	if (sig != SIGCANCEL && sig != SIGSETXID)
+		return false;
+	return syscall(SYS_rt_sigaction, sig, NULL, &d, sizeof(d.mask)) == 0 &&
+	       d.handler != SIG_DFL && d.handler != SIG_IGN;
+}
+
 void signals_default(void)
 {
 	const struct disposition d = {.handler = SIG_DFL};
 
 	for (int sig = 1; sig <= SIGNALS; sig++)
-		if (sig != SIGKILL && sig != SIGSTOP)
+		if (sig != SIGKILL && sig != SIGSTOP && !is_libcs(sig))
 			set(sig, &d);
 }
 

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-/* All that can be. */
+/* All that can be, but for handlers of libc's own. */
 void signals_default(void);
 /* As a child of fork has them, after exec too. Bit n-1: signal n. */
 void signals_ignore(uint64_t set);

@@ -277,6 +277,13 @@ Test(program_lane, program_whose_thread_was_joined_serves)
 	expect_output(REQUEST("printf", "mine"), "mine\n");
 }
 
+/* libc tells the other threads by a signal whose handler it installed with the first thread. */
+Test(program_lane, leaf_of_one_that_had_a_thread_may_have_threads_and_set_its_uid)
+{
+	start("\"joined\"", PRESTART);
+	expect_output(REQUEST("setuid"), "setuid 0\n");
+}
+
 Test(program_lane, program_that_closed_the_servers_descriptors_is_told)
 {
 	start("\"closes\"", COLD);

@@ -191,6 +191,12 @@ int main(int argc, char **argv)
 		printf("%s\n", host_argument);
 		return 0;
 	}
+	if (argc > 1 && strcmp(argv[1], "setuid") == 0) {
+		worker_start();
+		printf("setuid %d\n", setuid(getuid())); /* in both threads */
+		worker_end();
+		return 0;
+	}
 	if (argc > 1 && strcmp(argv[1], "again") == 0) {
 		printf("serve %d\n", spawn_template_serve(&argc, &argv, NULL));
 		return 0;

@@ -73,6 +73,8 @@ int main(int argc, char **argv)
 	struct spawn_client *client;
 	struct spawn_error error;
 
+	if (argc < 2)
+		errx(2, "usage: epoll COMMAND...");
 	if (epoll < 0 || !jobs)
 		err(1, "epoll");
 	if (spawn_client_open(&client, NULL, &error) < 0)

@@ -95,6 +95,8 @@ int main(int argc, char **argv)
 	struct spawn_error error;
 	uv_loop_t loop;
 
+	if (argc < 2)
+		errx(2, "usage: uv COMMAND...");
 	if (!jobs || uv_loop_init(&loop) < 0)
 		errx(1, "memory");
 	if (spawn_client_open(&app.client, NULL, &error) < 0)

@@ -54,9 +54,19 @@ def serve():
     sys.argv = [os.fsdecode(argv[i]) for i in range(argc.value)]
     take_environment(ctypes.POINTER(ctypes.c_char_p).in_dll(python, "environ"))
     sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
-    # All signals have their default actions, as after exec; this one is Python's own.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # As after exec all have their default actions but those that the caller ignores. These are
+    # Python's own.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    if signal.SIGINT not in ignored():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return True
+
+
+def ignored():
+    """By the kernel: what Python remembers is of the host."""
+    with open("/proc/self/status", encoding="utf-8") as status:
+        mask = next(int(line.split()[1], 16) for line in status if line.startswith("SigIgn"))
+    return {number for number in signal.valid_signals() if mask >> (number - 1) & 1}
 
 
 def take_environment(environ):

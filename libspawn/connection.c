@@ -276,6 +276,7 @@ static void await_events(struct connection *c, uint64_t until, short events)
 {
 	struct pollfd p = {.fd = c->fd, .events = (short)(POLLIN | events)};
 	int n, timeout = clock_poll_timeout(until);
+	uint64_t losses = c->losses;
 
 	if (c->is_private && (timeout < 0 || timeout > SILENCE_MS))
 		timeout = SILENCE_MS;
@@ -284,20 +285,23 @@ static void await_events(struct connection *c, uint64_t until, short events)
 	connection_lock(c);
 	if (n == 0 && c->is_private)
 		private_continue(&c->host);
-	if (n > 0)
+	if (n > 0 && c->losses == losses) /* the same connection still */
 		receive_all(c);
 }
 
 /* Until something comes, for ever: that alone is received, there may be no more. */
 static void await_message(struct connection *c)
 {
+	uint64_t losses = c->losses;
 	struct fds fds;
 	ssize_t n;
 
 	connection_unlock(c);
 	n = receive(c, &fds, 0);
 	connection_lock(c);
-	if (n == -EAGAIN)
+	if (c->losses != losses)
+		fds_close(&fds);
+	else if (n == -EAGAIN)
 		await_events(c, 0, 0); /* the user's event loop made the socket non-blocking */
 	else
 		handle(c, n, &fds);
@@ -356,6 +360,7 @@ void connection_await_room(struct connection *c)
 	p = (struct pollfd){.fd = fd, .events = POLLOUT};
 	connection_unlock(c);
 	poll(&p, 1, -1);
+	fd = fd_close(fd); /* whoever parts with the host waits for it to see the end */
 	connection_lock(c);
 }
 
@@ -388,7 +393,7 @@ static int open_as(struct connection *c, const struct identity *as, struct spawn
 		 */
 		if (c->losses == fresh && c->host.as.thread == as->thread)
 			return 0;
-		if (c->calls.first) {
+		if (c->calls.first || c->reading) {
 			connection_turn(c, c, 0);
 			continue;
 		}

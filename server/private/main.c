@@ -310,6 +310,7 @@ static void prepare(struct private_host *h)
 	 * out of it. */
 	for (int fd = 0; fd <= 2; fd++)
 		open("/", O_PATH | O_CLOEXEC);
+	(void)!chdir("/"); /* the application's may have to be unmounted; each body has its own */
 	h->parent = open_parent();
 	h->parent_pid = getppid();
 	/* Children start from none ignored; what the application ignores comes with each request.

@@ -137,7 +137,8 @@ static void on_exit_record(struct connection *c, const struct message *m)
 		return;
 	bytes = message_bytes(m, REC_EXIT, &len);
 	exit_record_decode(bytes, &p->record);
-	p->known = p->finished = true;
+	p->known = p->record.code != 0; /* 0: its parent could not wait for it */
+	p->finished = true;
 	connection_wake(c, p);
 }
 

@@ -43,6 +43,11 @@ void signals_default(void)
 			set(sig, &d);
 }
 
+void signals_default_child(void)
+{
+	set(SIGCHLD, &(struct disposition){.handler = SIG_DFL});
+}
+
 void signals_ignore(uint64_t signals)
 {
 	const struct disposition d = {.handler = SIG_IGN};

@@ -11,6 +11,8 @@
 /* All that can be, but for handlers of libc's own. */
 void signals_default(void);
 /* As a child of fork has them, after exec too. Bit n-1: signal n. */
+/* SIGCHLD alone. */
+void signals_default_child(void);
 void signals_ignore(uint64_t set);
 
 #endif

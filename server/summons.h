@@ -6,8 +6,8 @@
  *	SPAWND_HOST=VERSION,PID,ID,SLOTS,NOFORK,FLAGS,NAME
  *
  * All but the name are numbers. The pid says whom it is for: what a program starts while it warms
- * inherits its environment. Version and pid stay where they are in later versions, so that a
- *program and a server that differ can say so.
+ * inherits its environment. Version and pid stay where they are in later versions: so a program
+ * and a server that differ can say so.
  */
 #ifndef SERVER_SUMMONS_H
 #define SERVER_SUMMONS_H

@@ -39,6 +39,16 @@ const char *step_name(unsigned step)
 	return "unknown";
 }
 
+unsigned step_number(const char *name)
+{
+#define STEP(constant, number, text)                                                               \
+	if (strcmp(name, text) == 0)                                                               \
+		return number;
+#include "base/steps.def"
+#undef STEP
+	return STEP_NONE;
+}
+
 __attribute__((format(printf, 5, 0))) static void fill(struct spawn_error *err, int code, enum spawn_origin origin, unsigned step,
 		 const char *format, va_list ap)
 {

@@ -18,6 +18,8 @@ enum step {
 
 /* "launch", "chdir", ...; "unknown" for a number this version does not know. Static. */
 const char *step_name(unsigned step);
+/* The number of one of those; STEP_NONE for another text. */
+unsigned step_number(const char *name);
 
 /*
  * Sets code, origin, step and a message; err may be NULL. Returns code, so that it ends a function.

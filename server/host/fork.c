@@ -3,10 +3,12 @@
 #include "base/fd.h"
 #include "host/host.h"
 #include "host/leaf.h"
+#include "signals.h"
 #include "wire/channel.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +46,8 @@ static pid_t fork_leaf(const struct warm *w, struct spawn_error *err)
 		hooks->before_fork(hooks->user);
 		pid = threads_check(err);
 	}
+	if (host_is_hooked(w))
+		fflush(NULL); /* what a hook wrote, or this leaf and each later one would, too */
 	if (pid == 0) {
 		pid = fork(); /* glibc's, so that atfork handlers and its own state stay right */
 		if (pid == 0)
@@ -54,6 +58,8 @@ static pid_t fork_leaf(const struct warm *w, struct spawn_error *err)
 	}
 	if (hooks->after_fork)
 		hooks->after_fork(hooks->user);
+	if (host_is_hooked(w))
+		signals_default_child(); /* or there would be no record of an end */
 	return pid;
 }
 
@@ -144,9 +150,5 @@ void host_fork(struct host *h, uint32_t n, uint32_t waited_for)
 		tell_failed(h, lost, -ECONNRESET, STEP_FORK,
 			    "the server could not be told of a leaf");
 	if (r < 0)
-		tell_failed(h, n - made, r,
-			    r == -EBUSY	   ? STEP_THREADS
-			    : r == -EAGAIN ? STEP_LIMIT
-					   : STEP_FORK,
-			    err->message);
+		tell_failed(h, n - made, r, step_number(err->step), err->message);
 }

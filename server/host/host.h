@@ -30,6 +30,7 @@ struct warm {
 	bool born_nofork;   /* leaves are marked by fork */
 
 	struct spawn_template_hooks hooks; /* of a program */
+	bool dumpable;			   /* before it became a host, so will its leaves be */
 	const struct spawn_template *template_;
 	void *state; /* what warm() made */
 
@@ -38,6 +39,12 @@ struct warm {
 	int null_fd;			    /* /dev/null, for the stdio of parked leaves */
 	struct rlimit limits[RLIM_NLIMITS]; /* its own, and so those of a leaf */
 };
+
+/* Code of the template's runs between two forks. */
+static inline bool host_is_hooked(const struct warm *w)
+{
+	return w->hooks.before_fork || w->hooks.after_fork;
+}
 
 #define OFFER_SIZE 2048
 

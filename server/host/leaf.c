@@ -140,7 +140,9 @@ static void park(const struct warm *w, int control)
 {
 	int r;
 
-	set_sigmask(~0ull); /* dispositions are the host's: all default (main.c) */
+	set_sigmask(~0ull); /* dispositions are the host's: all default (serve.c) */
+	if (host_is_hooked(w))
+		signals_default(); /* but for those that a hook set since */
 	for (int fd = 0; fd <= 2; fd++)
 		if (dup2(w->null_fd, fd) < 0)
 			_exit(127);
@@ -244,7 +246,7 @@ static void check_caller(struct leaf_self *self)
 	if (cred.uid != ruid || cred.uid != euid || cred.uid != suid || cred.gid != rgid ||
 	    cred.gid != egid || cred.gid != sgid)
 		die(self, STEP_CREDENTIALS, -EPERM, -1);
-	if (prctl(PR_SET_DUMPABLE, 1) < 0)
+	if (self->warm->dumpable && prctl(PR_SET_DUMPABLE, 1) < 0)
 		die(self, STEP_DUMPABLE, -errno, -1);
 }
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define FRAME_SIZE 1536
@@ -28,8 +29,14 @@ static int prepare_fds(struct host *h)
 	if ((r = fd_set_cloexec(HOST_KEEPER_FD, 1)) < 0 ||
 	    (r = fd_set_cloexec(HOST_SLOTS_FD, 1)) < 0)
 		return r;
-	h->warm->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	return h->warm->null_fd < 0 ? -errno : 0;
+	/* A standard stream that the program closed would else be one of ours. */
+	do
+		r = open("/dev/null", O_RDWR);
+	while (r >= 0 && r <= STDERR_FILENO);
+	if (r < 0)
+		return -errno;
+	h->warm->null_fd = r;
+	return fd_set_cloexec(r, 1);
 }
 
 int host_choose_nofork(struct host *h, struct spawn_error *err)
@@ -71,6 +78,10 @@ int host_settle(struct host *h, struct spawn_error *err)
 	fflush(NULL); /* else each leaf would write it once more */
 	/* What a library may have left: with SIGCHLD ignored, records would vanish. */
 	signals_default();
+	/* Of what a program armed for itself, that would end a host. */
+	for (int timer = ITIMER_REAL; timer <= ITIMER_PROF; timer++)
+		setitimer((__itimer_which_t)timer, &(struct itimerval){0}, NULL);
+	prctl(PR_SET_CHILD_SUBREAPER, 0); /* the keeper is: a host waits for its leaves alone */
 	r = read_limits(h->warm);
 	if (r < 0)
 		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_RLIMIT, "read the limits");
@@ -81,14 +92,9 @@ void host_tell_failed(int code, const struct spawn_error *err)
 {
 	uint8_t buf[FRAME_SIZE];
 	struct frame f;
-	unsigned step = STEP_WARM;
-
-	for (unsigned s = 0; s < 64; s++)
-		if (strcmp(step_name(s), err->step) == 0)
-			step = s;
 	frame_begin(&f, buf, sizeof(buf), MSG_WARM_FAILED, 0);
 	frame_u32(&f, REC_CODE, (uint32_t)-code);
-	frame_u32(&f, REC_STEP, step);
+	frame_u32(&f, REC_STEP, step_number(err->step));
 	frame_text(&f, REC_TEXT, err->message);
 	channel_send_frame(HOST_KEEPER_FD, &f, NULL, 0, 0);
 }
@@ -166,6 +172,7 @@ int host_open(struct host *h, struct spawn_error *err)
 
 	/* Nobody who may not already read the template's memory shall do so through ptrace or
 	 * /proc. */
+	h->warm->dumpable = prctl(PR_GET_DUMPABLE) == 1;
 	prctl(PR_SET_DUMPABLE, 0);
 	r = prepare_fds(h);
 	if (r == 0)

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LOOK_US	  100
+#define LOOKS_MAX 10000
 #define TASK_EXITING 0x4u /* of the flags in /proc/PID/stat: PF_EXITING */
 
 static void append_name(char *list, size_t size, const char *tid)
@@ -83,13 +85,12 @@ static int list_others(char *names, size_t size, bool *ret_exiting)
 
 int threads_check(struct spawn_error *err)
 {
-	const struct timespec moment = {.tv_nsec = 100000};
 	char names[256];
 	bool exiting;
 	struct stat st;
 	int n;
 
-	do {
+	for (unsigned looks = 0;; looks++) {
 		/* The link count of the directory is 2 + threads: one call (1.8 us) for the usual
 		 * answer. */
 		if (stat("/proc/self/task", &st) == 0 && st.st_nlink == 3)
@@ -98,11 +99,18 @@ int threads_check(struct spawn_error *err)
 		if (n < 0)
 			return error_errno(err, n, SPAWN_ORIGIN_HOST, STEP_THREADS,
 					   "cannot count threads in /proc/self/task");
-		if (n == 0 && exiting)
-			nanosleep(&moment, NULL);
-	} while (n == 0 && exiting);
-	if (n == 0)
-		return 0;
+		if (n > 0)
+			break;
+		if (!exiting)
+			return 0;
+		/* The kernel tells nobody when it is done. A tracer can make it wait for ever. */
+		if (looks == LOOKS_MAX)
+			return error_set(err, -EBUSY, SPAWN_ORIGIN_HOST, STEP_THREADS,
+					 "a thread that has ended is still there after %d ms: is it "
+					 "held by a debugger?",
+					 LOOKS_MAX * LOOK_US / 1000);
+		nanosleep(&(struct timespec){.tv_nsec = LOOK_US * 1000}, NULL);
+	}
 	return error_set(err, -EBUSY, SPAWN_ORIGIN_HOST, STEP_THREADS,
 			 "%d thread%s beside the main one after warm-up: %s: a template must be "
 			 "single-threaded when it forks; end or join them before",

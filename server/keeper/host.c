@@ -153,10 +153,21 @@ static int verify_leaf(struct host_process *h, uint64_t serial, pid_t pid, uint6
 	return 1;
 }
 
+/*
+ * What it started while it warmed goes with it: it leads a session, and has no leaves yet. To be
+ * called before it is reaped.
+ */
+static void kill_family(const struct host_process *h)
+{
+	if (h->state == HOST_WARMING)
+		kill(-h->pid, SIGKILL);
+	pidfd_signal(h->pidfd.fd, SIGKILL);
+}
+
 static void kill_host(struct host_process *h, int code, unsigned step, const char *why)
 {
 	set_reason(h, code, step, why);
-	pidfd_signal(h->pidfd.fd, SIGKILL);
+	kill_family(h);
 }
 
 static void refuse_offer(struct host_process *h, int r)
@@ -314,7 +325,7 @@ static const char *when_it_ended(const struct host_process *h)
 	if (h->state != HOST_WARMING)
 		return "at work";
 	return t && t->lane == LANE_PROGRAM
-		       ? "while warming, before its process called spawn_template_serve()"
+		       ? "while warming, before its process was ready in spawn_template_serve()"
 		       : "while warming";
 }
 
@@ -345,6 +356,7 @@ static void host_over(struct watch *w, uint32_t events)
 	char quoted[1100];
 	siginfo_t si = {0};
 
+	kill_family(h);
 	if (waitid(P_PID, (id_t)h->pid, &si, WEXITED | WNOHANG) == 0 && si.si_pid == 0)
 		return;
 	/*
@@ -480,8 +492,8 @@ void host_stop(struct host_process *h, bool end_leaves)
 	}
 	if (h->state == HOST_WARMING) {
 		/* It reads nothing while it warms, and has no leaves. */
+		kill_family(h);
 		h->state = HOST_STOPPING;
-		pidfd_signal(h->pidfd.fd, SIGKILL);
 		return;
 	}
 	h->state = HOST_STOPPING;

@@ -248,7 +248,7 @@ static void expect_refusal(const char *text, const char *tail)
 Test(program_lane, program_that_ends_without_serving_is_told_with_its_output)
 {
 	start("\"exits\"", COLD);
-	expect_refusal("exited with status 3 while warming, before its process called "
+	expect_refusal("exited with status 3 while warming, before its process was ready in "
 		       "spawn_template_serve()",
 		       "nothing to serve");
 }
@@ -262,6 +262,13 @@ Test(program_lane, program_that_crashes_while_warming_is_told_with_its_output)
 Test(program_lane, program_that_does_not_serve_in_time_is_ended_and_told)
 {
 	start("\"hangs\"", COLD "," WARM_TIMEOUT(300));
+	expect_refusal("warm_timeout_ms", "never answers");
+}
+
+/* The suite's census would find it. */
+Test(program_lane, what_a_program_started_ends_with_it_when_it_does_not_get_warm)
+{
+	start("\"family\"", COLD "," WARM_TIMEOUT(300));
 	expect_refusal("warm_timeout_ms", "never answers");
 }
 
@@ -326,6 +333,38 @@ Test(program_lane, hooks_may_end_a_thread_and_start_it_again)
 	start("\"thread\", \"hooks\"", PRESTART);
 	for (int i = 0; i < 6; i++)
 		expect_output(REQUEST("printf", "mine"), "mine\n");
+}
+
+Test(program_lane, what_hooks_write_and_set_is_not_in_leaves)
+{
+	struct outcome o;
+
+	start("\"noisy-hooks\"", PRESTART);
+	for (int i = 0; i < 3; i++)
+		expect_output(REQUEST("printf", "mine"), "mine\n");
+	probe_run(client, REQUEST("exit", "7"), &o);
+	cr_expect_eq(o.status, 7);
+	outcome_free(&o);
+	probe_run(client, REQUEST("signal", "15"), &o);
+	cr_expect_eq(o.signal, SIGTERM);
+	outcome_free(&o);
+}
+
+Test(program_lane, leaf_is_as_dumpable_as_its_program_was)
+{
+	start("\"undumpable\"", PRESTART);
+	expect_output(REQUEST("dumpable"), "dumpable 0\n");
+}
+
+Test(program_lane, timer_that_the_program_armed_does_not_end_its_host)
+{
+	struct template_state_seen seen;
+
+	start("\"alarm\"", PRESTART);
+	for (int i = 0; i < 20; i++)
+		expect_output(REQUEST("printf", "mine"), "mine\n");
+	server_status(client, "prog", &seen);
+	cr_expect_eq(seen.generation, 1);
 }
 
 /* Run by hand, with all of its output. */

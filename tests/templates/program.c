@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,6 +101,27 @@ static void in_leaf(void *user)
 	((struct seen *)user)->argument_in_leaf = getenv("FOR_THE_LEAF");
 }
 
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+/* What hooks do that leaves and records of their ends must not know of. */
+static void before_fork_noisy(void *user)
+{
+	(void)user;
+	printf("before");
+	signal(SIGCHLD, SIG_IGN);
+}
+
+static void after_fork_noisy(void *user)
+{
+	(void)user;
+	printf("after");
+	signal(SIGTERM, on_signal);
+	signal(SIGCHLD, SIG_IGN);
+}
+
 static struct spawn_template_hooks hooks = {
 	.size = sizeof(hooks),
 	.before_fork = before_fork,
@@ -113,20 +135,24 @@ static void told_at_exit(void)
 	dprintf(1, "atexit\n");
 }
 
-static void on_signal(int sig)
-{
-	(void)sig;
-}
-
 /* What is started while warming has the same environment and descriptors. */
-static void run_helper(char *self)
+static pid_t start_helper(char *self, const char *word)
 {
-	char word[] = "plain", *argv[] = {self, word, NULL};
-	int status = -1;
+	char *copy = strdup(word), *argv[] = {self, copy, NULL};
 	pid_t pid;
 
-	if (posix_spawn(&pid, self, NULL, NULL, argv, environ) != 0 ||
-	    waitpid(pid, &status, 0) != pid || status != 0)
+	if (!copy || posix_spawn(&pid, self, NULL, NULL, argv, environ) != 0)
+		exit(98);
+	free(copy);
+	return pid;
+}
+
+static void run_helper(char *self)
+{
+	pid_t pid = start_helper(self, "plain");
+	int status = -1;
+
+	if (waitpid(pid, &status, 0) != pid || status != 0)
 		exit(98);
 }
 
@@ -160,6 +186,19 @@ static void warm_as(char *self, const char *word)
 		printf("from the host\n");
 	} else if (strcmp(word, "helper") == 0) {
 		run_helper(self);
+	} else if (strcmp(word, "family") == 0) {
+		start_helper(self, "hangs");
+		warm_as(self, "hangs");
+	} else if (strcmp(word, "undumpable") == 0) {
+		prctl(PR_SET_DUMPABLE, 0);
+	} else if (strcmp(word, "alarm") == 0) {
+		const struct timeval moment = {.tv_usec = 1000};
+
+		signal(SIGALRM, on_signal);
+		setitimer(ITIMER_REAL, &(struct itimerval){moment, moment}, NULL);
+	} else if (strcmp(word, "noisy-hooks") == 0) {
+		hooks.before_fork = before_fork_noisy;
+		hooks.after_fork = after_fork_noisy;
 	} else if (strcmp(word, "old-hooks") == 0) {
 		hooks.size = 8;
 	}
@@ -195,6 +234,10 @@ int main(int argc, char **argv)
 		worker_start();
 		printf("setuid %d\n", setuid(getuid())); /* in both threads */
 		worker_end();
+		return 0;
+	}
+	if (argc > 1 && strcmp(argv[1], "dumpable") == 0) {
+		printf("dumpable %d\n", prctl(PR_GET_DUMPABLE));
 		return 0;
 	}
 	if (argc > 1 && strcmp(argv[1], "again") == 0) {

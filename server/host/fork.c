@@ -46,8 +46,10 @@ static pid_t fork_leaf(const struct warm *w, struct spawn_error *err)
 		hooks->before_fork(hooks->user);
 		pid = threads_check(err);
 	}
-	if (host_is_hooked(w))
+	if (host_is_hooked(w)) {
+		signals_default_child(); /* or there would be no record of an end */
 		fflush(NULL); /* what a hook wrote, or this leaf and each later one would, too */
+	}
 	if (pid == 0) {
 		pid = fork(); /* glibc's, so that atfork handlers and its own state stay right */
 		if (pid == 0)
@@ -59,7 +61,7 @@ static pid_t fork_leaf(const struct warm *w, struct spawn_error *err)
 	if (hooks->after_fork)
 		hooks->after_fork(hooks->user);
 	if (host_is_hooked(w))
-		signals_default_child(); /* or there would be no record of an end */
+		signals_default_child();
 	return pid;
 }
 

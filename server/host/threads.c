@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_US	  100
-#define LOOKS_MAX 10000
+#define LOOK_US	     100
+#define LOOKS_MAX    10000
 #define TASK_EXITING 0x4u /* of the flags in /proc/PID/stat: PF_EXITING */
 
 static void append_name(char *list, size_t size, const char *tid)
@@ -105,10 +105,11 @@ int threads_check(struct spawn_error *err)
 			return 0;
 		/* The kernel tells nobody when it is done. A tracer can make it wait for ever. */
 		if (looks == LOOKS_MAX)
-			return error_set(err, -EBUSY, SPAWN_ORIGIN_HOST, STEP_THREADS,
-					 "a thread that has ended is still there after %d ms: is it "
-					 "held by a debugger?",
-					 LOOKS_MAX * LOOK_US / 1000);
+			return error_set(
+				err, -EBUSY, SPAWN_ORIGIN_HOST, STEP_THREADS,
+				"a thread that has ended is still there after %d ms: is it "
+				"held by a debugger?",
+				LOOKS_MAX * LOOK_US / 1000);
 		nanosleep(&(struct timespec){.tv_nsec = LOOK_US * 1000}, NULL);
 	}
 	return error_set(err, -EBUSY, SPAWN_ORIGIN_HOST, STEP_THREADS,

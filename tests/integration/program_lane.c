@@ -342,11 +342,14 @@ Test(program_lane, what_hooks_write_and_set_is_not_in_leaves)
 	start("\"noisy-hooks\"", PRESTART);
 	for (int i = 0; i < 3; i++)
 		expect_output(REQUEST("printf", "mine"), "mine\n");
-	probe_run(client, REQUEST("exit", "7"), &o);
-	cr_expect_eq(o.status, 7);
-	outcome_free(&o);
+	/* One that ends while a hook ignores SIGCHLD leaves no record: then nothing is known. */
+	for (int i = 0; i < 20; i++) {
+		probe_run(client, REQUEST("exit", "7"), &o);
+		cr_expect_eq(o.status, o.known ? 7 : -1);
+		outcome_free(&o);
+	}
 	probe_run(client, REQUEST("signal", "15"), &o);
-	cr_expect_eq(o.signal, SIGTERM);
+	cr_expect_eq(o.signal, o.known ? SIGTERM : 0);
 	outcome_free(&o);
 }
 

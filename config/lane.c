@@ -13,8 +13,8 @@
 int read_lane(const struct reading *r, const struct key *key, const struct json *value, void *into)
 {
 	struct config_template *t = into;
-	static const char *const names[] = {"object", "program", "exec", NULL};
-	static const enum lane lanes[] = {LANE_OBJECT, LANE_PROGRAM, LANE_EXEC};
+	static const char *const names[] = {"object", "program", "main", "exec", NULL};
+	static const enum lane lanes[] = {LANE_OBJECT, LANE_PROGRAM, LANE_MAIN, LANE_EXEC};
 	int which = read_name(r, key, value, names);
 
 	if (which < 0)
@@ -185,6 +185,24 @@ static int check_program(const struct reading *r, const struct json *node)
 	return rc;
 }
 
+static int check_main(const struct reading *r, const struct json *node)
+{
+	int rc = refuse_key(r, node, "object",
+			    "and lane \"main\" loads none (expected no \"object\", or \"lane\": "
+			    "\"object\")");
+
+	if (rc == 0)
+		rc = refuse_key(r, node, "args",
+				"and in lane \"main\" each request has its own (expected no "
+				"\"args\")");
+	if (rc == 0 && !json_member(node, "program"))
+		rc = reject_set(r->reject, -EINVAL, node->at,
+				"templates.%s has no \"program\" (expected the absolute path of an "
+				"executable, of any that is dynamically linked)",
+				node->key);
+	return rc;
+}
+
 /* What only a host that warms something can have. */
 static int check_exec(const struct reading *r, const struct json *node)
 {
@@ -211,11 +229,13 @@ int lane_check(const struct reading *r, const struct json *node, const struct co
 	if (!json_member(node, "lane"))
 		return reject_set(r->reject, -EINVAL, node->at,
 				  "templates.%s has no \"lane\" (expected \"lane\": \"object\", "
-				  "\"program\" or \"exec\")",
+				  "\"program\", \"main\" or \"exec\")",
 				  t->name);
 	if (t->lane == LANE_EXEC)
 		return check_exec(r, node);
-	rc = t->lane == LANE_OBJECT ? check_object(r, node) : check_program(r, node);
+	rc = t->lane == LANE_OBJECT ? check_object(r, node)
+	     : t->lane == LANE_MAIN ? check_main(r, node)
+				    : check_program(r, node);
 	if (rc == 0 && t->nofork == NOFORK_PROCESS && t->enforce_kernel)
 		rc = reject_set(r->reject, -EINVAL, json_member(node, "enforce")->at,
 				"templates.%s has \"nofork\": \"process\", which only seccomp can "

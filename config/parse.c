@@ -263,7 +263,7 @@ static int read_template(const struct reading *r, const struct json *node,
 		rc = lane_check(r, node, t);
 	/* A program that was not written for spawnd promises nothing unless told to. */
 	if (t->nofork == NOT_GIVEN)
-		t->nofork = t->lane == LANE_EXEC ? NOFORK_OFF : NOFORK_COPY;
+		t->nofork = t->lane == LANE_EXEC || t->lane == LANE_MAIN ? NOFORK_OFF : NOFORK_COPY;
 	if (rc == 0)
 		rc = finish_pool(r, node, t);
 	return rc;

@@ -62,8 +62,9 @@ static bool print_lane(cJSON *object, const struct config_template *t)
 	if (t->lane == LANE_EXEC)
 		return true;
 	if (t->lane == LANE_OBJECT ? !cJSON_AddStringToObject(object, "object", t->object)
-				   : !cJSON_AddStringToObject(object, "program", t->program) ||
-					     !print_args(object, t->args))
+				   : !cJSON_AddStringToObject(object, "program", t->program))
+		return false;
+	if (t->lane == LANE_PROGRAM && !print_args(object, t->args))
 		return false;
 	return print_env(object, t->env);
 }

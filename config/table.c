@@ -41,6 +41,7 @@ const char *lane_name(unsigned lane)
 	return lane == LANE_OBJECT    ? "object"
 	       : lane == LANE_PROGRAM ? "program"
 	       : lane == LANE_EXEC    ? "exec"
+	       : lane == LANE_MAIN    ? "main"
 				      : "unknown";
 }
 
@@ -371,6 +372,8 @@ static bool fits_lane(const struct config_template *t)
 		return t->object[0] == '/' && !t->program[0] && !t->args[0];
 	case LANE_PROGRAM:
 		return t->program[0] == '/' && !t->object[0];
+	case LANE_MAIN:
+		return t->program[0] == '/' && !t->object[0] && !t->args[0];
 	case LANE_EXEC:
 		return !t->object[0] && !t->program[0] && !t->args[0] && !t->env[0];
 	}

@@ -15,9 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum lane { LANE_OBJECT = 1, LANE_EXEC = 2, LANE_PROGRAM = 3 };
+enum lane { LANE_OBJECT = 1, LANE_EXEC = 2, LANE_PROGRAM = 3, LANE_MAIN = 4 };
 
-const char *lane_name(unsigned lane); /* "object", "program", "exec"; "unknown" */
+const char *lane_name(unsigned lane); /* "object", "program", "main", "exec"; "unknown" */
 
 struct config_template {
 	const char *name;

@@ -488,6 +488,8 @@ static void tell_listed(struct brood *b)
 	frame_u32(&f, REC_STATE, b->warm ? TEMPLATE_WARM : TEMPLATE_RETIRING);
 	frame_u32(&f, REC_NOFORK, b->nofork);
 	frame_u32(&f, REC_NOFORK_BY, b->nofork_by);
+	if (b->note)
+		frame_text(&f, REC_REASON, b->note);
 	brood_send(b, &f, NULL);
 }
 

@@ -74,6 +74,7 @@ struct brood {
 	bool warm, stopping;
 	bool ending; /* nobody will ask for a record any more: reaped once it was told */
 	uint32_t nofork, nofork_by; /* of the template: told at the end of a list */
+	const char *note;	    /* how it is not what its lane says, told with that; NULL */
 };
 
 /* fd: the slots' memfd, borrowed. */

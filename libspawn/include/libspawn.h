@@ -436,9 +436,9 @@ const struct spawn_exit *spawn_run_exit(const struct spawn_run *run);
 struct spawn_template_status {
 	size_t size;
 	const char *name, *lane,
-		*state;	    /* "object", "program", "exec"; "cold", "warming", "warm", "down", "retiring" */
+		*state;	    /* "object", "program", "main", "exec"; "cold", "warming", "warm", "down", "retiring" */
 	const char *nofork; /* in full words */
-	const char *reason; /* why it is down, or "" */
+	const char *reason; /* why it is down; how it is not what its lane says; or "" */
 	const char *tail;   /* the last lines of its host's stderr, or "" */
 	uint64_t generation, hits, misses, retry_ms;
 	uint32_t parked, launched, queued;

@@ -134,6 +134,7 @@ struct host {
 	char template_name[65];
 	bool warm, listed, dead;
 	uint32_t nofork, nofork_by;
+	char note[256]; /* how it is not what its lane says */
 	struct parked *parked, **parked_end;
 	uint32_t n_parked;
 	uint32_t forking; /* asked for and not offered yet */

@@ -249,6 +249,7 @@ static void handle_listed(struct host *h, const struct message *m)
 	h->listed = true;
 	h->nofork = message_u32(m, REC_NOFORK);
 	h->nofork_by = message_u32(m, REC_NOFORK_BY);
+	message_string(m, REC_REASON, h->note, sizeof(h->note));
 	if (h->dead)
 		entry_each(b, drop_unlisted, h);
 	session_answer_takes(b);

@@ -68,6 +68,8 @@ static void send_template(struct listing *l, const struct config_template *t, co
 		frame_text(&f, REC_REASON, p->reason);
 		frame_bytes(&f, REC_TAIL, p->tail, p->tail_len);
 		frame_u64(&f, REC_RETRY, p->retry_ns > now ? (p->retry_ns - now) / NS_PER_MS : 0);
+	} else if (h && h->note[0]) {
+		frame_text(&f, REC_REASON, h->note);
 	}
 	session_send(s, &f, -1);
 	l->count++;

@@ -20,6 +20,8 @@
 #define HOST_KEEPER_FD 3
 #define HOST_SLOTS_FD  4
 
+struct body;
+
 /* What leaves find in their copy of this memory: not written to once there is one. */
 struct warm {
 	const char *name;   /* of the template */
@@ -31,6 +33,9 @@ struct warm {
 
 	struct spawn_template_hooks hooks; /* of a program */
 	bool dumpable;			   /* before it became a host, so will its leaves be */
+	const char *program; /* what all leaves of an exec host become; NULL: what each is told */
+	/* Does the request need a new process image? NULL: as the lane has it. */
+	bool (*executes)(const struct body *body);
 	const struct spawn_template *template_;
 	void *state; /* what warm() made */
 
@@ -60,6 +65,7 @@ struct offer {
 struct host {
 	struct warm *warm;
 	const char *object; /* path of the shared object; NULL in lane exec */
+	const char *note;   /* how it is not what its lane says, for status; NULL */
 	uint64_t id;
 	uint32_t n_slots;
 	bool enforce_kernel;

@@ -315,13 +315,13 @@ static void say_ready(const struct leaf_self *self, const struct launch *l)
 }
 
 /* A program to become, and one, is what this lane needs and what the other has no use for. */
-static bool fits_lane(const struct body *b)
+static bool fits_lane(const struct warm *w, const struct body *b)
 {
 	bool named = b->program, passed = b->flags & FLAG_EXECUTE_FD;
 
 	if (b->search && !named)
 		return false;
-	return lane_executes ? named != passed : !named && !passed;
+	return lane_executes && !w->program ? named != passed : !named && !passed;
 }
 
 _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
@@ -331,6 +331,7 @@ _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 	struct leaf_self self = {.warm = w, .body = &body, .slot.serial = serial, .body_fd = -1};
 	struct body_error failed;
 	struct launch launch;
+	bool executes;
 
 	park(w, control);
 	await_launch();
@@ -348,14 +349,18 @@ _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 	 * one: unless a session of its own was asked for. */
 	if (settings_enter_group(&body.settings, body.of_server, &failed) < 0)
 		die(&self, failed.step, failed.code, failed.index);
-	if (!fits_lane(&body))
+	if (!fits_lane(w, &body))
 		die(&self, STEP_EXEC, -EINVAL, -1);
 	if (body_apply(&body, w->limits, &self.body_fd, &failed) < 0)
 		die(&self, failed.step, failed.code, failed.index);
 	promise(&self, &launch);
+	executes = lane_executes || (w->executes && w->executes(&body));
+	/* A mark of the process that is copied: a new image would not have it. */
+	if (executes && launch.nofork != NOFORK_OFF && launch.nofork_by == NOFORK_BY_KERNEL)
+		die(&self, STEP_ENVIRONMENT, -EOPNOTSUPP, -1);
 
 	/* exec does all this; until then a failure of it is still to be told. */
-	if (!lane_executes) {
+	if (!executes) {
 		close(body.kept_fd); /* fd_close() keeps errno: one more page to copy */
 		body.kept_fd = -1;
 		prctl(PR_SET_NAME, body.name);
@@ -363,7 +368,7 @@ _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 	signals_ignore(body.sigignore);
 	set_sigmask(body.sigmask);
 	say_ready(&self, &launch);
-	if (!lane_executes)
+	if (!executes)
 		close(self.body_fd);
 	lane_run(&self, w, &body);
 }

@@ -49,7 +49,8 @@ static int parse_options(struct host *h, int argc, char **argv)
 		{"id", required_argument, NULL, 'i'},	  {"name", required_argument, NULL, 'n'},
 		{"object", required_argument, NULL, 'o'}, {"slots", required_argument, NULL, 's'},
 		{"nofork", required_argument, NULL, 'f'}, {"weaker", no_argument, NULL, 'w'},
-		{"kernel", no_argument, NULL, 'k'},	  {0},
+		{"kernel", no_argument, NULL, 'k'},	  {"program", required_argument, NULL, 'p'},
+		{"note", required_argument, NULL, 'N'},  {0},
 	};
 	uint64_t v;
 	int c, level;
@@ -83,11 +84,17 @@ static int parse_options(struct host *h, int argc, char **argv)
 		case 'k':
 			h->enforce_kernel = true;
 			break;
+		case 'p':
+			h->warm->program = optarg;
+			break;
+		case 'N':
+			h->note = optarg;
+			break;
 		default:
 			return -EINVAL;
 		}
 	}
-	if (!h->object != lane_executes)
+	if (!h->object != lane_executes || (h->warm->program && !lane_executes))
 		return -EINVAL;
 	return h->warm->name && h->n_slots && h->id ? 0 : -EINVAL;
 }

@@ -210,6 +210,7 @@ int host_serve(struct host *h)
 		return 1;
 	}
 	h->brood.warm = true;
+	h->brood.note = h->note;
 	r = tell_warmed(h);
 	if (r == 0)
 		r = poller_add(&h->poller, &h->keeper, HOST_KEEPER_FD, EPOLLIN);

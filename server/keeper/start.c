@@ -82,14 +82,21 @@ static int command_program(struct command *c, const struct host_process *h,
 		.enforce_kernel = t->enforce_kernel,
 	};
 
-	snprintf(c->path, sizeof(c->path), "%s", t->program);
+	if (t->lane == LANE_MAIN)
+		snprintf(c->path, sizeof(c->path), "%s/spawn-host-main",
+			 h->keeper->options.libexec_dir);
+	else
+		snprintf(c->path, sizeof(c->path), "%s", t->program);
 	snprintf(s.name, sizeof(s.name), "%s", t->name);
-	c->argv = calloc(n_args + 2, sizeof(*c->argv));
+	c->argv = calloc(n_args + 3, sizeof(*c->argv));
 	c->envp = calloc(n_env + 2, sizeof(*c->envp));
 	if (!c->argv || !c->envp)
 		return -ENOMEM;
 	c->argv[0] = c->path;
-	memcpy(c->argv + 1, t->args, n_args * sizeof(*c->argv));
+	if (t->lane == LANE_MAIN)
+		c->argv[1] = (char *)(uintptr_t)t->program;
+	else
+		memcpy(c->argv + 1, t->args, n_args * sizeof(*c->argv));
 	/* First, so that the configuration cannot have another before it. */
 	c->envp[0] = c->summons;
 	memcpy(c->envp + 1, t->env, n_env * sizeof(*c->envp));
@@ -136,7 +143,7 @@ int host_run(struct host_process *h, const struct config_template *t, struct spa
 	struct command c = {.argv = NULL};
 	int r = 0;
 
-	if (t->lane == LANE_PROGRAM)
+	if (t->lane == LANE_PROGRAM || t->lane == LANE_MAIN)
 		r = command_program(&c, h, t, &p.own_pid);
 	else
 		command_own(&c, h, t);

@@ -5,6 +5,7 @@
 #include "libspawn.h"
 #include "options.h"
 #include "status.h"
+#include "trial.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@ static const char help[] =
 	"       spawn -t TEMPLATE [OPTION...] [--] [ARG...]   or a warm template's leaf\n"
 	"       spawn [-s PATH] status [--json]               its templates and leaves\n"
 	"       spawn [-s PATH] ping                          is the server there?\n"
+	"       spawn template try PROGRAM [ARG...]           would it be faster held warm?\n"
 	"       spawn census [ARG...]                         who never forks? spawn-census(1)\n"
 	"\n"
 	"  -t, --template NAME        what to start; else \"exec\", which runs programs\n"
@@ -99,6 +101,8 @@ static int run(const struct options *o)
 		return run_question(o);
 	case COMMAND_CENSUS:
 		return census(o->args);
+	case COMMAND_TEMPLATE:
+		return trial(o->args + 1);
 	case COMMAND_HELP:
 		fputs(help, stdout);
 		return 0;
@@ -120,7 +124,8 @@ int main(int argc, char **argv)
 	if (options_parse(&o, argc, argv) == 0) {
 		/* EPIPE with a message rather than death; a launch does so once it is started, and
 		 * what is executed inherits it. */
-		if (o.command != COMMAND_SPAWN && o.command != COMMAND_CENSUS)
+		if (o.command != COMMAND_SPAWN && o.command != COMMAND_CENSUS &&
+		    o.command != COMMAND_TEMPLATE)
 			sigaction(SIGPIPE, &ignore, NULL);
 		status = run(&o);
 	}

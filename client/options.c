@@ -337,13 +337,20 @@ static int parse_command(struct options *o, int argc, char **argv, const char *l
 	int r;
 
 	if (!name)
-		return usage_error("nothing to do: say -- PROGRAM, -t TEMPLATE, status, ping or "
-				   "census");
+		return usage_error("nothing to do: say -- PROGRAM, -t TEMPLATE, status, ping, "
+				   "template or census");
 	if (strcmp(name, "census") == 0) {
 		if (optind > 1)
 			return usage_error("census is a program of its own: its options come "
 					   "behind it");
 		o->command = COMMAND_CENSUS;
+		o->args = argv + optind;
+		return 0;
+	}
+	if (strcmp(name, "template") == 0) {
+		if (optind > 1)
+			return usage_error("the options of template come behind it");
+		o->command = COMMAND_TEMPLATE;
 		o->args = argv + optind;
 		return 0;
 	}

@@ -22,6 +22,7 @@ enum command {
 	COMMAND_STATUS,
 	COMMAND_PING,
 	COMMAND_CENSUS,
+	COMMAND_TEMPLATE,
 	COMMAND_HELP,
 	COMMAND_VERSION
 };
@@ -48,7 +49,7 @@ struct options {
 	struct attributes attributes;
 	struct limits limits;
 	bool detach, timing, json, pty, pipe;
-	char **args; /* without a template the program and its own; census: that word and its own */
+	char **args; /* without a template the program and its own; census, template: that word and its own */
 	size_t n_args;
 };
 

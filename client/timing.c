@@ -66,8 +66,9 @@ static void print_table(const struct stage stages[N_STAGES], const struct spawn_
 		else
 			fprintf(stderr, "  %-30s %11s\n", stages[i].words, "-");
 	}
-	fprintf(stderr, "  pid %d, %s; generation %" PRIu64 "; no-fork: %s\n",
+	fprintf(stderr, "  pid %d, %s%s; generation %" PRIu64 "; no-fork: %s\n",
 		(int)spawn_proc_pid(proc), t->pool_hit ? "from the pool" : "forked on request",
+		t->executed ? ", executed anew for its environment" : "",
 		spawn_proc_generation(proc), spawn_proc_nofork(proc));
 }
 
@@ -76,9 +77,9 @@ static void print_json(const struct stage stages[N_STAGES], const struct spawn_p
 {
 	fputs("{\"template\":", stderr);
 	json_string(stderr, template_name);
-	fprintf(stderr, ",\"pid\":%d,\"generation\":%" PRIu64 ",\"pool_hit\":%s,\"nofork\":",
+	fprintf(stderr, ",\"pid\":%d,\"generation\":%" PRIu64 ",\"pool_hit\":%s,\"executed\":%s,\"nofork\":",
 		(int)spawn_proc_pid(proc), spawn_proc_generation(proc),
-		t->pool_hit ? "true" : "false");
+		t->pool_hit ? "true" : "false", t->executed ? "true" : "false");
 	json_string(stderr, spawn_proc_nofork(proc));
 	fputs(",\"us\":{", stderr);
 	for (size_t i = 0; i < N_STAGES; i++) {

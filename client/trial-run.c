@@ -109,22 +109,51 @@ static int keep(struct trial_run *run, int which, const char *data, size_t len)
 	return 0;
 }
 
-int trial_warm(struct spawn_client *client, const char *name, char *const *argv,
-	       struct trial_run *ret, struct spawn_error *err)
+static struct spawn_request *request_new(const char *name, char *const *argv)
 {
-	const struct spawn_run_options options = {.size = sizeof(options), .keep_max = OUTPUT_MAX};
 	struct spawn_request *request = spawn_request_new(name);
-	struct spawn_run *run = NULL;
-	double from = now_ms();
-	size_t n = 0, len;
-	int r;
+	size_t n = 0;
 
-	*ret = (struct trial_run){0};
 	while (argv[n])
 		n++;
 	spawn_request_argv0(request, argv[0]);
 	spawn_request_args(request, n - 1, (const char *const *)argv + 1);
 	spawn_request_kill_with_caller(request, true);
+	return request;
+}
+
+int trial_executes(struct spawn_client *client, const char *name, char *const *argv,
+		   struct spawn_error *err)
+{
+	struct spawn_request *request = request_new(name, argv);
+	struct spawn_timing timing = {.size = sizeof(timing)};
+	struct spawn_proc *proc;
+	int r;
+
+	for (int fd = 0; fd <= 2; fd++)
+		spawn_request_open(request, fd, "/dev/null", O_RDWR, 0);
+	r = spawn_process(client, request, &proc, err);
+	spawn_request_free(request);
+	if (r < 0)
+		return r;
+	r = spawn_proc_wait(proc, -1, NULL);
+	if (r == 0)
+		r = spawn_proc_timing(proc, &timing);
+	spawn_proc_free(proc);
+	return r < 0 ? r : timing.executed;
+}
+
+int trial_warm(struct spawn_client *client, const char *name, char *const *argv,
+	       struct trial_run *ret, struct spawn_error *err)
+{
+	const struct spawn_run_options options = {.size = sizeof(options), .keep_max = OUTPUT_MAX};
+	struct spawn_request *request = request_new(name, argv);
+	struct spawn_run *run = NULL;
+	double from = now_ms();
+	size_t len;
+	int r;
+
+	*ret = (struct trial_run){0};
 	r = spawn_run(client, request, &options, &run, err);
 	spawn_request_free(request);
 	if (r < 0)

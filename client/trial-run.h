@@ -20,6 +20,9 @@ int trial_cold(const char *program, char *const *argv, struct trial_run *ret);
 /* Through a template of the client's server. */
 int trial_warm(struct spawn_client *client, const char *name, char *const *argv,
 	       struct trial_run *ret, struct spawn_error *err);
+/* Is the program executed anew there, for its environment? 1, 0, or a negative errno. */
+int trial_executes(struct spawn_client *client, const char *name, char *const *argv,
+		   struct spawn_error *err);
 bool trial_same_output(const struct trial_run *a, const struct trial_run *b);
 void trial_run_free(struct trial_run *run);
 

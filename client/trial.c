@@ -187,9 +187,14 @@ static int compare(struct spawn_client *client, struct verdict *v, struct spawn_
 	trial_run_free(&one);
 	trial_run_free(&two);
 	trial_run_free(&warm);
-	if (rw < 0)
+	r = rw < 0 ? rw : trial_executes(client, TRIAL_TEMPLATE, v->argv, err);
+	if (r < 0)
 		snprintf(v->why, sizeof(v->why), "%s", err->message);
-	return rw < 0;
+	else if (r)
+		snprintf(v->why, sizeof(v->why),
+			 "a variable of this environment is asked for before main, so it is executed "
+			 "anew: give the template that \"env\", or try with env -i");
+	return r < 0;
 }
 
 static int by_value(const void *a, const void *b)

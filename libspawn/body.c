@@ -390,6 +390,7 @@ static void note(struct body *body, const struct message *m)
 		bytes = message_bytes(m, REC_TIMES, &len);
 		body->launched = get_u64(bytes);
 		body->prepared = get_u64(bytes + 8);
+		body->executed = message_u32(m, REC_FLAGS) & FLAG_EXECUTED;
 		body->ready = true;
 	} else {
 		body->step = message_u32(m, REC_STEP);

@@ -310,6 +310,7 @@ void proc_read_body(struct spawn_proc *p)
 		return;
 	p->timing.launched = p->body.launched;
 	p->timing.ready = p->body.prepared;
+	p->timing.executed = p->body.executed;
 	p->timing.confirmed = clock_now();
 }
 

@@ -363,6 +363,7 @@ struct spawn_timing {
 	uint64_t started;   /* the library had the handle */
 	uint64_t confirmed; /* the library knew that it runs */
 	bool pool_hit;	    /* a parked leaf was waiting */
+	bool executed;	    /* lane `main`: its environment needed the program to be executed anew */
 };
 int spawn_proc_timing(const struct spawn_proc *proc, struct spawn_timing *timing);
 

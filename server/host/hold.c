@@ -58,6 +58,7 @@ _Noreturn void lane_run(struct leaf_self *self, const struct warm *w, const stru
 	if (!held.argv)
 		_exit(127);
 	prctl(PR_SET_NAME, held.name);
+	environ = held.argv + held.argc + 1; /* libc has it from its own constructor */
 	slash = strrchr(held.argv[0], '/');
 	program_invocation_name = held.argv[0];
 	program_invocation_short_name = slash ? slash + 1 : held.argv[0];
@@ -164,6 +165,9 @@ static int hold(char **argv, char **envp)
 	char library[PATH_MAX] = "", why[FALLBACK_WHY_SIZE], *slash;
 	int r = summons_read(environment_value(envp, SUMMONS_VARIABLE), getpid(), &summons);
 
+	/* First: where the auxiliary vector is, the end of the environment says. */
+	if (r == 1)
+		area_prepare(&held.area, argv);
 	environment_settle(envp, library, sizeof(library));
 	if (r == 0)
 		return 0;
@@ -178,7 +182,6 @@ static int hold(char **argv, char **envp)
 		fallback_execute(library, &summons, held.program, why);
 		refuse(why);
 	}
-	area_prepare(&held.area, argv);
 	if (setjmp(held.back) == 0)
 		be_host();
 	return 1;

@@ -290,7 +290,7 @@ static bool caller_is_gone(int body)
 	return pidfd >= 0 && pidfd_is_over(pidfd) == 1;
 }
 
-static void say_ready(const struct leaf_self *self, const struct launch *l)
+static void say_ready(const struct leaf_self *self, const struct launch *l, bool anew)
 {
 	uint8_t buf[128], times[16];
 	struct frame f;
@@ -301,6 +301,8 @@ static void say_ready(const struct leaf_self *self, const struct launch *l)
 	frame_begin(&f, buf, sizeof(buf), MSG_READY, 0);
 	frame_bytes(&f, REC_TOKEN, l->token, WIRE_TOKEN_SIZE);
 	frame_bytes(&f, REC_TIMES, times, sizeof(times));
+	if (anew)
+		frame_u32(&f, REC_FLAGS, FLAG_EXECUTED);
 	r = channel_send_frame(self->body_fd, &f, NULL, 0, 0); /* the first here: there is room */
 	/* What runs must have been able to say so, or its caller would be told that it does not. */
 	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
@@ -367,7 +369,7 @@ _Noreturn void leaf_run(const struct warm *w, int control, uint64_t serial)
 	}
 	signals_ignore(body.sigignore);
 	set_sigmask(body.sigmask);
-	say_ready(&self, &launch);
+	say_ready(&self, &launch, executes && !lane_executes);
 	if (!executes)
 		close(self.body_fd);
 	lane_run(&self, w, &body);

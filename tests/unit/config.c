@@ -350,12 +350,13 @@ Test(config, refuses_templates_without_what_they_need)
 {
 	static const struct refusal refusals[] = {
 		REFUSAL("{\"templates\":{\"w\":{}}}",
-			"1:19: templates.w has no \"lane\" (expected \"lane\": \"object\", \"program\" or "
-			"\"exec\")"),
+			"1:19: templates.w has no \"lane\" (expected \"lane\": \"object\", \"program\", "
+			"\"main\" or \"exec\")"),
 		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"object\"}}}",
 			"1:19: templates.w has no \"object\" (expected \"object\": \"w.so\""),
 		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"python\"}}}",
-			"1:27: templates.w.lane is \"python\" (expected \"object\", \"program\" or \"exec\")"),
+			"1:27: templates.w.lane is \"python\" (expected \"object\", \"program\", \"main\" or "
+			"\"exec\")"),
 		REFUSAL("{\"templates\":{\"w\":{\"object\":\"lib/w.so\"}}}",
 			"1:29: templates.w.object is \"lib/w.so\" (expected a file's name without '/'"),
 		REFUSAL("{\"templates\":{\"w\":{\"object\":\"\"}}}",
@@ -456,6 +457,39 @@ Test(config, refuses_in_a_program_template_what_is_no_program)
 			"1:57: templates.w has \"args\", and a shared object gets none"),
 		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"object\",\"program\":\"/o\"}}}",
 			"1:46: templates.w has \"program\", and lane \"object\" starts none"),
+	};
+
+	CHECK_REFUSALS(refusals);
+}
+
+#define HELD(members) "{\"templates\":{\"w\":{\"lane\":\"main\"" members "}}}"
+
+Test(config, a_main_template_is_a_program_with_an_environment_and_may_fork)
+{
+	struct parsed *parsed =
+		parse(HELD(",\"program\":\"/usr/bin/git\",\"env\":{\"A\":\"1\"}"));
+	const struct config_template *t = &parsed->config.templates[0];
+
+	cr_assert_eq(t->lane, LANE_MAIN);
+	cr_assert_str_eq(t->program, "/usr/bin/git");
+	cr_assert_null(t->args[0]);
+	cr_assert_str_eq(t->env[0], "A=1");
+	cr_assert_eq(t->nofork, NOFORK_OFF);
+	parsed_free(parsed);
+}
+
+Test(config, refuses_in_a_main_template_what_is_not_its)
+{
+	static const struct refusal refusals[] = {
+		REFUSAL(HELD(""),
+			"1:19: templates.w has no \"program\" (expected the absolute path of an "
+			"executable, of any"),
+		REFUSAL(HELD(",\"program\":\"git\""),
+			"1:44: templates.w.program is \"git\" (expected the absolute path"),
+		REFUSAL(HELD(",\"program\":\"/p\",\"args\":[]"),
+			"1:56: templates.w has \"args\", and in lane \"main\" each request has its own"),
+		REFUSAL(HELD(",\"program\":\"/p\",\"object\":\"w.so\""),
+			"1:58: templates.w has \"object\", and lane \"main\" loads none"),
 	};
 
 	CHECK_REFUSALS(refusals);

@@ -449,6 +449,14 @@ Test(table, an_exec_template_has_nothing_to_load)
 	refused(WORDS_BUT(.lane = LANE_EXEC, .object = "", .env = no_env, .args = some_args));
 }
 
+Test(table, a_main_template_has_a_program_and_no_arguments)
+{
+	refused(WORDS_BUT(.lane = LANE_MAIN, .program = "/bin/true"));
+	refused(WORDS_BUT(.lane = LANE_MAIN, .object = ""));
+	refused(WORDS_BUT(.lane = LANE_MAIN, .object = "", .program = "/bin/true",
+			  .args = some_args));
+}
+
 #define PROGRAM_BUT(...)                                                             \
 	WORDS_BUT(.lane = LANE_PROGRAM, .object = "", .program = "/usr/bin/python3", \
 		  .args = some_args, __VA_ARGS__)

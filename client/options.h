@@ -49,7 +49,8 @@ struct options {
 	struct attributes attributes;
 	struct limits limits;
 	bool detach, timing, json, pty, pipe;
-	char **args; /* without a template the program and its own; census, template: that word and its own */
+	char **args; /* without a template the program and its own; census, template: that word and
+			its own */
 	size_t n_args;
 };
 

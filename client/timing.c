@@ -77,7 +77,9 @@ static void print_json(const struct stage stages[N_STAGES], const struct spawn_p
 {
 	fputs("{\"template\":", stderr);
 	json_string(stderr, template_name);
-	fprintf(stderr, ",\"pid\":%d,\"generation\":%" PRIu64 ",\"pool_hit\":%s,\"executed\":%s,\"nofork\":",
+	fprintf(stderr,
+		",\"pid\":%d,\"generation\":%" PRIu64
+		",\"pool_hit\":%s,\"executed\":%s,\"nofork\":",
 		(int)spawn_proc_pid(proc), spawn_proc_generation(proc),
 		t->pool_hit ? "true" : "false", t->executed ? "true" : "false");
 	json_string(stderr, spawn_proc_nofork(proc));

@@ -79,7 +79,8 @@ int trial_cold(const char *program, char *const *argv, struct trial_run *ret)
 	pid_t pid;
 
 	*ret = (struct trial_run){0};
-	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out[0], O_CLOEXEC) < 0 || pipe2(out[1], O_CLOEXEC) < 0)
+	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out[0], O_CLOEXEC) < 0 ||
+	    pipe2(out[1], O_CLOEXEC) < 0)
 		return -errno;
 	r = start_cold(program, argv, in, out, &pid);
 	close(in[0]);
@@ -94,8 +95,8 @@ int trial_cold(const char *program, char *const *argv, struct trial_run *ret)
 	close(out[0][0]);
 	close(out[1][0]);
 	ret->ms = now_ms() - from;
-	ret->status = WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status)
-					       : WEXITSTATUS(wait_status);
+	ret->status =
+		WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 	return r;
 }
 

@@ -97,7 +97,8 @@ static int open_notify(struct trial_server *s)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 
-	if (snprintf(a.sun_path, sizeof(a.sun_path), "%s/notify", s->dir) >= (int)sizeof(a.sun_path))
+	if (snprintf(a.sun_path, sizeof(a.sun_path), "%s/notify", s->dir) >=
+	    (int)sizeof(a.sun_path))
 		return -1;
 	s->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (s->notify < 0 || bind(s->notify, (struct sockaddr *)&a, sizeof(a)) < 0)
@@ -110,8 +111,13 @@ static int launch(struct trial_server *s)
 {
 	const char *spawnd = getenv("SPAWND");
 	char config[PATH_MAX], log[PATH_MAX];
-	char *argv[] = {(char *)"spawnd", (char *)"--user", (char *)"--config", config,
-			(char *)"--socket", s->socket, NULL};
+	char *argv[] = {(char *)"spawnd",
+			(char *)"--user",
+			(char *)"--config",
+			config,
+			(char *)"--socket",
+			s->socket,
+			NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	int r;

@@ -16,7 +16,8 @@ struct trial_server {
 
 /* Is this variable one that is used before a program runs any code of its own? */
 bool trial_is_key(const char *entry);
-/* Returns when it serves. 0, or -1 after one line on stderr. trial_server_stop() is due either way. */
+/* Returns when it serves. 0, or -1 after one line on stderr. trial_server_stop() is due either way.
+ */
 int trial_server_start(struct trial_server *s, const char *program);
 /* Nothing of it is left. */
 void trial_server_stop(struct trial_server *s);

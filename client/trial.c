@@ -16,11 +16,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define EXIT_FITS      0
-#define EXIT_MISFIT    1
-#define EXIT_USAGE     2
-#define RUNS_DEFAULT   20
-#define RUNS_MAX       1000
+#define EXIT_FITS    0
+#define EXIT_MISFIT  1
+#define EXIT_USAGE   2
+#define RUNS_DEFAULT 20
+#define RUNS_MAX     1000
 
 static const char usage[] =
 	"Usage: spawn template try [--runs N] [--json] [--] PROGRAM [ARG...]\n"
@@ -39,8 +39,8 @@ struct verdict {
 	char why[1100]; /* why it does not fit, or "" */
 	enum compared output;
 	int cold_status, warm_status;
-	double *cold, *warm; /* ms, of each run */
-	double cold_ms, warm_ms; /* medians */
+	double *cold, *warm;	      /* ms, of each run */
+	double cold_ms, warm_ms;      /* medians */
 	long private_kib, tables_kib; /* of a parked leaf; -1: not to be read */
 	pid_t parked;
 };
@@ -109,7 +109,8 @@ static int parse(struct verdict *v, char **args)
 	if (!*args)
 		return usage_error("template try wants a program");
 	if (find_program(*args, v->program) < 0)
-		return usage_error("template try: there is no program %s that can be executed", *args);
+		return usage_error("template try: there is no program %s that can be executed",
+				   *args);
 	with_version[0] = *args;
 	v->argv = args[1] ? args : with_version;
 	v->runs = runs;
@@ -191,9 +192,10 @@ static int compare(struct spawn_client *client, struct verdict *v, struct spawn_
 	if (r < 0)
 		snprintf(v->why, sizeof(v->why), "%s", err->message);
 	else if (r)
-		snprintf(v->why, sizeof(v->why),
-			 "a variable of this environment is asked for before main, so it is executed "
-			 "anew: give the template that \"env\", or try with env -i");
+		snprintf(
+			v->why, sizeof(v->why),
+			"a variable of this environment is asked for before main, so it is executed "
+			"anew: give the template that \"env\", or try with env -i");
 	return r < 0;
 }
 
@@ -269,8 +271,8 @@ static void print_json(const struct verdict *v)
 		printf(",\"runs\":%zu,\"cold_ms\":%.3f,\"lane_ms\":%.3f,\"ratio\":%.3f,"
 		       "\"output\":\"%s\",\"status\":%d,\"parked_private_kib\":%ld,"
 		       "\"parked_tables_kib\":%ld",
-		       v->runs, v->cold_ms, v->warm_ms, v->warm_ms / v->cold_ms,
-		       outputs[v->output], v->warm_status, v->private_kib, v->tables_kib);
+		       v->runs, v->cold_ms, v->warm_ms, v->warm_ms / v->cold_ms, outputs[v->output],
+		       v->warm_status, v->private_kib, v->tables_kib);
 	fputs("}\n", stdout);
 }
 

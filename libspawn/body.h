@@ -16,8 +16,8 @@ struct body {
 	uint8_t token[WIRE_TOKEN_SIZE]; /* of READY */
 	uint64_t launched, prepared;	/* TIMES of READY */
 	bool executed;
-	uint32_t step, code, index;	/* of FAILED; code is a positive errno */
-	pid_t pid; /* of a child of this process; 0: the server's, or not said */
+	uint32_t step, code, index; /* of FAILED; code is a positive errno */
+	pid_t pid;		    /* of a child of this process; 0: the server's, or not said */
 	bool has_index;
 };
 

@@ -150,8 +150,8 @@ int spawn_request_setenv(struct spawn_request *request, const char *name, const 
 int spawn_request_unsetenv(struct spawn_request *request, const char *name);
 /* The working directory; relative to the caller's at the start. Default: the caller's. */
 int spawn_request_chdir(struct spawn_request *request, const char *path);
-/* The same by an open directory, which may have been opened with O_PATH: borrowed, keep it open until
- * the start. A relative path of _chdir is from there. */
+/* The same by an open directory, which may have been opened with O_PATH: borrowed, keep it open
+ * until the start. A relative path of _chdir is from there. */
 int spawn_request_chdir_fd(struct spawn_request *request, int fd);
 /* The child's descriptor `target` is a duplicate of the caller's fd, taken at the start: borrowed,
  * keep it open until then. Default: 0, 1 and 2 are the caller's. At most 240. */
@@ -363,7 +363,7 @@ struct spawn_timing {
 	uint64_t started;   /* the library had the handle */
 	uint64_t confirmed; /* the library knew that it runs */
 	bool pool_hit;	    /* a parked leaf was waiting */
-	bool executed;	    /* lane `main`: its environment needed the program to be executed anew */
+	bool executed; /* lane `main`: its environment needed the program to be executed anew */
 };
 int spawn_proc_timing(const struct spawn_proc *proc, struct spawn_timing *timing);
 
@@ -403,7 +403,8 @@ struct spawn_run_options {
 	size_t size;
 	const void *input; /* what it reads from 0; borrowed */
 	size_t input_len;
-	size_t keep_max;      /* bytes kept of each stream, 0: 1 MiB; what is beyond is read and dropped */
+	size_t keep_max; /* bytes kept of each stream, 0: 1 MiB; what is beyond is read and dropped
+			  */
 	uint64_t deadline_ms; /* then SIGTERM to its process group; 0: none */
 	uint64_t grace_ms;    /* and SIGKILL, so much later */
 	bool merge;	      /* its errors are with its output, in the order of their writing */
@@ -436,9 +437,9 @@ const struct spawn_exit *spawn_run_exit(const struct spawn_run *run);
 /* All strings are valid during the call alone. Later libraries append fields. */
 struct spawn_template_status {
 	size_t size;
-	const char *name, *lane,
-		*state;	    /* "object", "program", "main", "exec"; "cold", "warming", "warm", "down", "retiring" */
-	const char *nofork; /* in full words */
+	const char *name, *lane, *state; /* "object", "program", "main", "exec"; "cold", "warming",
+					    "warm", "down", "retiring" */
+	const char *nofork;		 /* in full words */
 	const char *reason; /* why it is down; how it is not what its lane says; or "" */
 	const char *tail;   /* the last lines of its host's stderr, or "" */
 	uint64_t generation, hits, misses, retry_ms;

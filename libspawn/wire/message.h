@@ -41,7 +41,7 @@
 #define FLAG_CGROUP_FD	(1u << 2) /* and the next one the directory of a control group */
 #define FLAG_BODY_KNOWN (FLAG_CWD | FLAG_EXECUTE_FD | FLAG_CGROUP_FD)
 /* FLAGS of STOP */
-#define FLAG_EXECUTED (1u << 0) /* READY: not from where the template is, but by exec */
+#define FLAG_EXECUTED	 (1u << 0) /* READY: not from where the template is, but by exec */
 
 #define FLAG_STOP_LEAVES (1u << 0) /* TERM to running leaves, KILL after the grace */
 

@@ -137,7 +137,8 @@ char **area_make(const struct area *a, int argc, char *const *argv, char *const 
 	map.env_end = map.env_start + env_size;
 	if (!a->may_move || prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof(map), 0) < 0)
 		write_over(a, p + lists, args_size);
-	/* libc and the dynamic linker name the program by it in what they print when they give up. */
+	/* libc and the dynamic linker name the program by it in what they print when they give up.
+	 */
 	a->argv[0] = new_argv[0];
 	return new_argv;
 }

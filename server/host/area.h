@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * area.h - arguments and environment as the kernel lays them out for a new program: argc, argv,
- * envp and the auxiliary vector behind each other, the strings in one piece. Some programs walk from
- * one to the next, and the kernel shows the strings in /proc/PID/cmdline and environ.
+ * envp and the auxiliary vector behind each other, the strings in one piece. Some programs walk
+ * from one to the next, and the kernel shows the strings in /proc/PID/cmdline and environ.
  */
 #ifndef HOST_AREA_H
 #define HOST_AREA_H

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPORT __attribute__((visibility("default")))
+#define EXPORT	  __attribute__((visibility("default")))
 #define LENGTH(s) (sizeof(s) - 1)
 
 static struct {
@@ -127,7 +127,8 @@ static bool is_libcs(const char *entry)
 
 bool environment_fits(char *const *envp)
 {
-	/* All of the template's: who gave it a variable meant it for what is read while it warms. */
+	/* All of the template's: who gave it a variable meant it for what is read while it warms.
+	 */
 	for (char *const *p = seen.envp; *p; p++) {
 		const char *value = value_of(envp, *p, strcspn(*p, "="));
 

@@ -14,9 +14,9 @@ int fallback_execute(const char *libexec_dir, const struct summons *s, const cha
 		     const char *why)
 {
 	char path[PATH_MAX], id[32], slots[16], note[FALLBACK_WHY_SIZE + 32];
-	const char *argv[20] = {"spawn-host-exec", "--id",	id,	     "--name", s->name,
-				"--slots",	   slots,	"--nofork",  NULL,     "--program",
-				program,	   "--note",	note};
+	const char *argv[20] = {"spawn-host-exec", "--id",   id,	 "--name", s->name,
+				"--slots",	   slots,    "--nofork", NULL,	   "--program",
+				program,	   "--note", note};
 	char *no_environment[] = {NULL};
 	size_t n = 13;
 

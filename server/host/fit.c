@@ -144,8 +144,8 @@ static bool same_file(const char *a, const char *b)
 {
 	struct stat one, other;
 
-	return a && b && stat(a, &one) == 0 && stat(b, &other) == 0 &&
-	       one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+	return a && b && stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+	       one.st_ino == other.st_ino;
 }
 
 static const char *judge(struct image *program, struct image *ours)

@@ -50,7 +50,7 @@ static int parse_options(struct host *h, int argc, char **argv)
 		{"object", required_argument, NULL, 'o'}, {"slots", required_argument, NULL, 's'},
 		{"nofork", required_argument, NULL, 'f'}, {"weaker", no_argument, NULL, 'w'},
 		{"kernel", no_argument, NULL, 'k'},	  {"program", required_argument, NULL, 'p'},
-		{"note", required_argument, NULL, 'N'},  {0},
+		{"note", required_argument, NULL, 'N'},	  {0},
 	};
 	uint64_t v;
 	int c, level;

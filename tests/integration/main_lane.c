@@ -67,11 +67,12 @@ static void start_with(const char *program, const char *members)
 {
 	char *config;
 
-	cr_assert_geq(asprintf(&config,
-			       "{\"templates\": {\"held\": {\"lane\": \"main\", \"program\": \"%s\", "
-			       "%s}}}",
-			       program, members),
-		      0);
+	cr_assert_geq(
+		asprintf(&config,
+			 "{\"templates\": {\"held\": {\"lane\": \"main\", \"program\": \"%s\", "
+			 "%s}}}",
+			 program, members),
+		0);
 	start_config(config);
 }
 
@@ -140,10 +141,11 @@ Test(main_lane, leaf_sees_of_itself_what_it_would_see_cold)
 Test(main_lane, name_is_of_the_executable_and_not_of_argv0)
 {
 	start_with(held(), PRESTART);
-	tool_expect(&server,
-		    "\"$SPAWN\" -t held --argv0 /opt/other -- 5 | grep argv; \"$SPAWN\" -t held -- 5 "
-		    ">/dev/null",
-		    5, "argv[0] /opt/other, /opt/other, other, comm held\n", "");
+	tool_expect(
+		&server,
+		"\"$SPAWN\" -t held --argv0 /opt/other -- 5 | grep argv; \"$SPAWN\" -t held -- 5 "
+		">/dev/null",
+		5, "argv[0] /opt/other, /opt/other, other, comm held\n", "");
 }
 
 Test(main_lane, leaf_may_fork_unless_told_otherwise)
@@ -159,7 +161,8 @@ Test(main_lane, environment_that_a_constructor_asked_for_is_honoured)
 {
 	start_with(held(), PRESTART);
 	expect_as_cold("HELD_LIB=1 A=2; export HELD_LIB A; held", "library saw 1");
-	tool_expect(&server, "HELD_LIB=1 \"$SPAWN\" -t held --timing 2>&1 | grep -c 'executed anew'", 0,
+	tool_expect(&server,
+		    "HELD_LIB=1 \"$SPAWN\" -t held --timing 2>&1 | grep -c 'executed anew'", 0,
 		    "1\n", "");
 	tool_expect(&server, "A=1 \"$SPAWN\" -t held --timing 2>&1 | grep -c 'executed anew'", 1,
 		    "0\n", "");
@@ -228,10 +231,11 @@ Test(main_lane, setuid_program_is_executed_and_status_says_so)
 Test(main_lane, static_program_is_executed_and_status_says_so)
 {
 	start_with(getenv("PRIVATE_PROBE"), PRESTART);
-	tool_expect(&server,
-		    "\"$PRIVATE_PROBE\" nonsense >/dev/null 2>&1; a=$?; \"$SPAWN\" -t held -- nonsense "
-		    ">/dev/null 2>&1; [ $a = $? ]",
-		    0, "", "");
+	tool_expect(
+		&server,
+		"\"$PRIVATE_PROBE\" nonsense >/dev/null 2>&1; a=$?; \"$SPAWN\" -t held -- nonsense "
+		">/dev/null 2>&1; [ $a = $? ]",
+		0, "", "");
 	expect_reason("is statically linked");
 }
 
@@ -296,10 +300,11 @@ static void run_line(const char *functions, const char *line, struct tool_end *r
 {
 	char *script;
 
-	cr_assert_geq(asprintf(&script,
-			       "rm -rf \"$WORK\" && mkdir \"$WORK\" && cd \"$WORK\" || exit 99\n%s%s",
-			       functions, line),
-		      0);
+	cr_assert_geq(
+		asprintf(&script,
+			 "rm -rf \"$WORK\" && mkdir \"$WORK\" && cd \"$WORK\" || exit 99\n%s%s",
+			 functions, line),
+		0);
 	tool_shell(&server, script, ret);
 	free(script);
 }
@@ -325,8 +330,8 @@ static void expect_held(const char *name)
 {
 	struct tool_end end;
 
-	tool_run(&server, ARGV("SPAWN", "-t", name, "--timing", "--stdin", "null", "--", "--version"),
-		 &end);
+	tool_run(&server,
+		 ARGV("SPAWN", "-t", name, "--timing", "--stdin", "null", "--", "--version"), &end);
 	cr_expect(strstr(end.err, "generation") && !strstr(end.err, "executed anew"), "%s: %s",
 		  name, end.err);
 	tool_end_free(&end);
@@ -335,16 +340,17 @@ static void expect_held(const char *name)
 Test(main_lane, command_lines_do_what_they_do_cold, .timeout = 240)
 {
 	char *config, *cold = preamble(true, &config), *functions, *line = NULL;
-	FILE *f = fopen(getenv("MAIN_LANE_LINES"), "re");
 	size_t size = 0, n = 0;
+	FILE *f;
 
-	cr_assert_not_null(f);
 	free(config);
 	functions = preamble(false, &config);
 	scratch_make();
 	setenv("WORK", scratch_path("work"), 1);
 	setenv("HOME", scratch_path("work"), 1);
 	start_config(config);
+	f = fopen(getenv("MAIN_LANE_LINES"), "re");
+	cr_assert_not_null(f);
 	while (getline(&line, &size, f) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		if (line[0] == '#' || line[0] == '\0')
@@ -383,10 +389,12 @@ Test(main_lane, trial_says_that_a_program_fits, .fini = NULL)
 
 Test(main_lane, trial_says_why_one_does_not, .fini = NULL)
 {
-	tool_expect(NULL, "\"$SPAWN\" template try --runs 2 \"$PRIVATE_PROBE\" | head -n 1 | "
-			  "grep -o 'is statically linked'",
+	tool_expect(NULL,
+		    "\"$SPAWN\" template try --runs 2 \"$PRIVATE_PROBE\" | head -n 1 | "
+		    "grep -o 'is statically linked'",
 		    0, "is statically linked\n", "");
-	tool_expect(NULL, "\"$SPAWN\" template try --runs 2 \"$PRIVATE_PROBE\" >/dev/null", 1, "", "");
+	tool_expect(NULL, "\"$SPAWN\" template try --runs 2 \"$PRIVATE_PROBE\" >/dev/null", 1, "",
+		    "");
 	tool_expect(NULL,
 		    "HELD_LIB=thread \"$SPAWN\" template try --runs 2 \"$TEMPLATE_DIR/held\" | "
 		    "head -n 1 | grep -c 'a variable of this environment'",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An unmodified program, for tests/integration/main_lane.c: it says what it sees of itself. It makes
- * no use of anything of spawnd's. */
+/* An unmodified program, for tests/integration/main_lane.c: it says what it sees of itself. It
+ * makes no use of anything of spawnd's. */
 #include <errno.h>
 #include <link.h>
 #include <stdio.h>

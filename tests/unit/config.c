@@ -466,8 +466,7 @@ Test(config, refuses_in_a_program_template_what_is_no_program)
 
 Test(config, a_main_template_is_a_program_with_an_environment_and_may_fork)
 {
-	struct parsed *parsed =
-		parse(HELD(",\"program\":\"/usr/bin/git\",\"env\":{\"A\":\"1\"}"));
+	struct parsed *parsed = parse(HELD(",\"program\":\"/usr/bin/git\",\"env\":{\"A\":\"1\"}"));
 	const struct config_template *t = &parsed->config.templates[0];
 
 	cr_assert_eq(t->lane, LANE_MAIN);

@@ -18,9 +18,8 @@
 static const char help[] =
 	"Usage: spawn [OPTION...] -- PROGRAM [ARG...]         run a program, wait for it\n"
 	"       spawn -t TEMPLATE [OPTION...] [--] [ARG...]   or a warm template's leaf\n"
-	"       spawn [-s PATH] status [--json]               its templates and leaves\n"
-	"       spawn [-s PATH] ping                          is the server there?\n"
-	"       spawn template try PROGRAM [ARG...]           would it be faster held warm?\n"
+	"       spawn [-s PATH] status [--json] | ping        the server's state; is it there?\n"
+	"       spawn template try PROGRAM [ARG...]           held warm, is it faster?\n"
 	"       spawn census [ARG...]                         who never forks? spawn-census(1)\n"
 	"\n"
 	"  -t, --template NAME        what to start; else \"exec\", which runs programs\n"

@@ -478,6 +478,12 @@ int body_error(const struct body *body, const struct spawn_request *r, struct sp
 
 	if (body->step == STEP_EXEC)
 		return program_error(r, code, err);
+	if (body->step == STEP_ENVIRONMENT)
+		return error_set(
+			err, code, SPAWN_ORIGIN_LEAF, body->step,
+			"its environment needs another process image than the template's, which the "
+			"no-fork promise of this kernel does not outlive (give the template that "
+			"\"env\", or ask for no promise)");
 	if (r && body->step == STEP_CHDIR && r->chdir)
 		return error_errno(err, code, SPAWN_ORIGIN_LEAF, body->step,
 				   "cannot change directory to '%s'", r->chdir);

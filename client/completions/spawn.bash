@@ -49,6 +49,13 @@ _spawn() {
 		-* | =) ;;
 		*)
 			[ "$word" = status ] && mapfile -t COMPREPLY < <(compgen -W --json -- "$cur")
+			if [ "$word" = template ]; then
+				if [ "$COMP_CWORD" -eq $((i + 1)) ]; then
+					mapfile -t COMPREPLY < <(compgen -W try -- "$cur")
+				elif [ "$COMP_CWORD" -eq $((i + 2)) ]; then
+					mapfile -t COMPREPLY < <(compgen -c -W '--json --runs' -- "$cur")
+				fi
+			fi
 			[ "$word" = status ] || [ "$word" = ping ] || compopt -o default
 			return
 			;;
@@ -75,7 +82,7 @@ _spawn() {
 	--argv0 | --umask | --capabilities | --nice | --cpus | --oom-score-adj | --timer-slack | --timeout | \
 		--grace) ;;
 	*)
-		mapfile -t COMPREPLY < <(compgen -W "$options status ping census" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "$options status ping template census" -- "$cur")
 		[ "${cur:0:1}" = - ] || compopt -o default
 		;;
 	esac

@@ -41,4 +41,6 @@ complete -c spawn -l version -d 'Show version'
 complete -c spawn -n 'not __fish_seen_argument -s t -l template; and not __fish_seen_subcommand_from status ping census' -f -a status -d 'Templates and running leaves'
 complete -c spawn -n 'not __fish_seen_argument -s t -l template; and not __fish_seen_subcommand_from status ping census' -f -a ping -d 'Is the server there?'
 complete -c spawn -n 'not __fish_seen_argument -s t -l template; and not __fish_seen_subcommand_from status ping census' -f -a census -d 'Who never forks?'
+complete -c spawn -n 'not __fish_seen_argument -s t -l template; and not __fish_seen_subcommand_from status ping census template' -f -a template -d 'Would a program be faster held warm?'
+complete -c spawn -n '__fish_seen_subcommand_from template; and not __fish_seen_subcommand_from try' -f -a try
 complete -c spawn -n 'not __fish_seen_argument -s t -l template; and test (commandline -opc)[-1] = --' -x -a '(__fish_complete_command)'

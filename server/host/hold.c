@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -45,6 +46,24 @@ static bool needs_new_image(const struct body *body)
 	return !environment_fits(body->envp);
 }
 
+/* libc looks at the limit when it starts. What it takes for none is 2 MiB. */
+static void follow_stack_limit(const struct rlimit *of_host)
+{
+	struct rlimit now;
+	pthread_attr_t attributes;
+	size_t size;
+
+	if (getrlimit(RLIMIT_STACK, &now) < 0 || now.rlim_cur == of_host->rlim_cur)
+		return;
+	size = now.rlim_cur == RLIM_INFINITY ? 2u << 20 : now.rlim_cur;
+	if (size < (size_t)PTHREAD_STACK_MIN)
+		size = (size_t)PTHREAD_STACK_MIN;
+	if (pthread_getattr_default_np(&attributes) != 0)
+		return;
+	pthread_attr_setstacksize(&attributes, size);
+	pthread_setattr_default_np(&attributes);
+}
+
 _Noreturn void lane_run(struct leaf_self *self, const struct warm *w, const struct body *body)
 {
 	char *slash;
@@ -58,6 +77,7 @@ _Noreturn void lane_run(struct leaf_self *self, const struct warm *w, const stru
 	if (!held.argv)
 		_exit(127);
 	prctl(PR_SET_NAME, held.name);
+	follow_stack_limit(&w->limits[RLIMIT_STACK]);
 	environ = held.argv + held.argc + 1; /* libc has it from its own constructor */
 	slash = strrchr(held.argv[0], '/');
 	program_invocation_name = held.argv[0];

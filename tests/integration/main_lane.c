@@ -134,6 +134,8 @@ Test(main_lane, leaf_sees_of_itself_what_it_would_see_cold)
 {
 	start_with(held(), PRESTART);
 	expect_as_cold("export A=1; held", "A=1");
+	expect_as_cold("ulimit -s 1024; held", "stack of threads 1048576");
+	expect_as_cold("ulimit -s unlimited 2>/dev/null; held", "stack of threads");
 	expect_as_cold("held 7 'two words'", "constructor 3 two words");
 	expect_reason("");
 }

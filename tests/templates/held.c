@@ -3,6 +3,7 @@
  * makes no use of anything of spawnd's. */
 #include <errno.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,8 @@ static void walk(char **argv)
 int main(int argc, char **argv, char **envp)
 {
 	char name[16];
+	pthread_attr_t threads;
+	size_t stack;
 
 	atexit(say_goodbye);
 	prctl(PR_GET_NAME, name);
@@ -59,6 +62,9 @@ int main(int argc, char **argv, char **envp)
 	       getenv("SPAWND_HOST") ? "is there" : "is not there");
 	printf("library saw %s\n", held_lib_saw());
 	printf("executed as %s\n", (const char *)getauxval(AT_EXECFN));
+	if (pthread_getattr_default_np(&threads) == 0 &&
+	    pthread_attr_getstacksize(&threads, &stack) == 0)
+		printf("stack of threads %zu\n", stack);
 	walk(argv);
 	return argc > 1 ? atoi(argv[1]) : 0;
 }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -145,9 +146,12 @@ int trial_executes(struct spawn_client *client, const char *name, char *const *a
 }
 
 int trial_warm(struct spawn_client *client, const char *name, char *const *argv,
-	       struct trial_run *ret, struct spawn_error *err)
+	       uint64_t patience_ms, struct trial_run *ret, struct spawn_error *err)
 {
-	const struct spawn_run_options options = {.size = sizeof(options), .keep_max = OUTPUT_MAX};
+	const struct spawn_run_options options = {.size = sizeof(options),
+						  .keep_max = OUTPUT_MAX,
+						  .deadline_ms = patience_ms,
+						  .grace_ms = 100};
 	struct spawn_request *request = request_new(name, argv);
 	struct spawn_run *run = NULL;
 	double from = now_ms();
@@ -163,6 +167,11 @@ int trial_warm(struct spawn_client *client, const char *name, char *const *argv,
 	ret->status = spawn_exit_signal(spawn_run_exit(run))
 			      ? 128 + spawn_exit_signal(spawn_run_exit(run))
 			      : spawn_exit_status(spawn_run_exit(run));
+	if (spawn_run_timed_out(run)) {
+		snprintf(err->message, sizeof(err->message),
+			 "it had not ended after %.0f s, where it does cold", ret->ms / 1000);
+		r = -ETIMEDOUT;
+	}
 	for (int i = 0; i < 2 && r == 0; i++) {
 		const char *data = spawn_run_output(
 			run, i == 0 ? SPAWN_STREAM_OUTPUT : SPAWN_STREAM_ERRORS, &len);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct trial_run {
 	double ms;
@@ -17,9 +18,9 @@ struct trial_run {
 
 /* By posix_spawn(3), program being its path. 0, or a negative errno. */
 int trial_cold(const char *program, char *const *argv, struct trial_run *ret);
-/* Through a template of the client's server. */
+/* Through a template of the client's server; -ETIMEDOUT after patience_ms. */
 int trial_warm(struct spawn_client *client, const char *name, char *const *argv,
-	       struct trial_run *ret, struct spawn_error *err);
+	       uint64_t patience_ms, struct trial_run *ret, struct spawn_error *err);
 /* Is the program executed anew there, for its environment? 1, 0, or a negative errno. */
 int trial_executes(struct spawn_client *client, const char *name, char *const *argv,
 		   struct spawn_error *err);

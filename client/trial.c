@@ -39,6 +39,7 @@ struct verdict {
 	char why[1100]; /* why it does not fit, or "" */
 	enum compared output;
 	int cold_status, warm_status;
+	uint64_t patience_ms;	      /* for a run through the template */
 	double *cold, *warm;	      /* ms, of each run */
 	double cold_ms, warm_ms;      /* medians */
 	long private_kib, tables_kib; /* of a parked leaf; -1: not to be read */
@@ -179,7 +180,8 @@ static int compare(struct spawn_client *client, struct verdict *v, struct spawn_
 			 strerror(-r));
 		return -1;
 	}
-	rw = trial_warm(client, TRIAL_TEMPLATE, v->argv, &warm, err);
+	v->patience_ms = 10000 + 10 * (uint64_t)one.ms;
+	rw = trial_warm(client, TRIAL_TEMPLATE, v->argv, v->patience_ms, &warm, err);
 	v->cold_status = one.status;
 	v->warm_status = warm.status;
 	v->output = !trial_same_output(&one, &two)    ? OUTPUT_VARIES
@@ -224,7 +226,7 @@ static int measure(struct spawn_client *client, struct verdict *v, struct spawn_
 		}
 		r = trial_cold(v->program, v->argv, &cold);
 		if (r == 0)
-			r = trial_warm(client, TRIAL_TEMPLATE, v->argv, &warm, err);
+			r = trial_warm(client, TRIAL_TEMPLATE, v->argv, v->patience_ms, &warm, err);
 		v->cold[i] = cold.ms;
 		v->warm[i] = warm.ms;
 		if (r == 0 && warm.status != cold.status)

@@ -74,8 +74,10 @@ _Noreturn void lane_run(struct leaf_self *self, const struct warm *w, const stru
 	}
 	held.argc = body->argc;
 	held.argv = area_make(&held.area, body->argc, body->argv, body->envp);
-	if (!held.argv)
+	if (!held.argv) {
+		dprintf(STDERR_FILENO, "%s: no memory for its arguments\n", held.program);
 		_exit(127);
+	}
 	prctl(PR_SET_NAME, held.name);
 	follow_stack_limit(&w->limits[RLIMIT_STACK]);
 	environ = held.argv + held.argc + 1; /* libc has it from its own constructor */

@@ -186,6 +186,24 @@ Test(main_lane, template_may_have_the_environment_of_its_requests)
 	expect_as_cold("held", "library saw \n");
 }
 
+Test(main_lane, template_may_preload_a_library_of_its_own)
+{
+	start_with(held(), PRESTART ", \"env\": {\"LD_PRELOAD\": \"libutil.so.1\"}");
+	expect_as_cold("export LD_PRELOAD=libutil.so.1; held", "preload is there");
+	tool_expect(
+		&server,
+		"LD_PRELOAD=libutil.so.1 \"$SPAWN\" -t held --timing 2>&1 | grep -c 'executed anew'",
+		1, "0\n", "");
+	expect_as_cold("held", "preload is not there");
+}
+
+Test(main_lane, leaf_without_memory_for_its_arguments_says_so)
+{
+	start_with("/bin/cat", PRESTART);
+	tool_expect(&server, "\"$SPAWN\" -t held --limit data=4096 -- /dev/null", 127, "",
+		    "/bin/cat: no memory for its arguments");
+}
+
 static void expect_executed(const char *members, const char *reason)
 {
 	start_with(held(), members);

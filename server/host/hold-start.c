@@ -68,7 +68,7 @@ static char **preload(const char *library)
 	return envp;
 }
 
-static void hold(const char *libexec_dir, const struct summons *s, char *program)
+_Noreturn static void hold(const char *libexec_dir, const struct summons *s, char *program)
 {
 	char library[PATH_MAX + 32];
 	char *argv[] = {program, NULL}, **envp;

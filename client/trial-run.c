@@ -125,13 +125,15 @@ static struct spawn_request *request_new(const char *name, char *const *argv)
 }
 
 int trial_executes(struct spawn_client *client, const char *name, char *const *argv,
-		   struct spawn_error *err)
+		   const char *const *env, struct spawn_error *err)
 {
 	struct spawn_request *request = request_new(name, argv);
 	struct spawn_timing timing = {.size = sizeof(timing)};
 	struct spawn_proc *proc;
 	int r;
 
+	if (env)
+		spawn_request_env(request, env);
 	for (int fd = 0; fd <= 2; fd++)
 		spawn_request_open(request, fd, "/dev/null", O_RDWR, 0);
 	r = spawn_process(client, request, &proc, err);

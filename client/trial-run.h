@@ -21,9 +21,10 @@ int trial_cold(const char *program, char *const *argv, struct trial_run *ret);
 /* Through a template of the client's server; -ETIMEDOUT after patience_ms. */
 int trial_warm(struct spawn_client *client, const char *name, char *const *argv,
 	       uint64_t patience_ms, struct trial_run *ret, struct spawn_error *err);
-/* Is the program executed anew there, for its environment? 1, 0, or a negative errno. */
+/* Is the program executed anew there, for its environment, or for this one? env may be NULL. 1, 0,
+ * or a negative errno. */
 int trial_executes(struct spawn_client *client, const char *name, char *const *argv,
-		   struct spawn_error *err);
+		   const char *const *env, struct spawn_error *err);
 bool trial_same_output(const struct trial_run *a, const struct trial_run *b);
 void trial_run_free(struct trial_run *run);
 

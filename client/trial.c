@@ -166,6 +166,46 @@ static int ask_status(struct spawn_client *client, struct verdict *v, struct spa
 	return r;
 }
 
+/* Those that are the template's, and room for one more; free it. */
+static const char **key_variables(size_t *ret_n)
+{
+	const char **list;
+	size_t n = 0;
+
+	while (environ[n])
+		n++;
+	list = calloc(n + 2, sizeof(*list));
+	*ret_n = 0;
+	for (char **p = environ; list && *p; p++)
+		if (trial_is_key(*p))
+			list[(*ret_n)++] = *p;
+	return list;
+}
+
+/* Which variables a constructor asked for: with one of them alone it is executed anew as well. */
+static int blame(struct spawn_client *client, struct verdict *v, struct spawn_error *err)
+{
+	size_t n, len = (size_t)snprintf(v->why, sizeof(v->why), "before main is asked for");
+	const char **env = key_variables(&n);
+	int r = env ? 0 : -ENOMEM;
+
+	for (char **p = environ; r >= 0 && *p; p++) {
+		int name = (int)strcspn(*p, "=");
+
+		if (trial_is_key(*p) || len + (size_t)name + 100 > sizeof(v->why))
+			continue;
+		env[n] = *p;
+		r = trial_executes(client, TRIAL_TEMPLATE, v->argv, env, err);
+		if (r > 0)
+			len += (size_t)snprintf(v->why + len, sizeof(v->why) - len, " %.*s", name,
+						*p);
+	}
+	snprintf(v->why + len, sizeof(v->why) - len,
+		 ", so with it each run is executed anew (give it to the template's \"env\")");
+	free(env);
+	return r < 0 ? r : 0;
+}
+
 /* What is compared: two cold runs, so that what varies by itself is known, and a warm one. The
  * first of each is not timed. 0, 1 when the template does not start, or -1. */
 static int compare(struct spawn_client *client, struct verdict *v, struct spawn_error *err)
@@ -190,14 +230,11 @@ static int compare(struct spawn_client *client, struct verdict *v, struct spawn_
 	trial_run_free(&one);
 	trial_run_free(&two);
 	trial_run_free(&warm);
-	r = rw < 0 ? rw : trial_executes(client, TRIAL_TEMPLATE, v->argv, err);
+	r = rw < 0 ? rw : trial_executes(client, TRIAL_TEMPLATE, v->argv, NULL, err);
+	if (r > 0)
+		r = blame(client, v, err);
 	if (r < 0)
 		snprintf(v->why, sizeof(v->why), "%s", err->message);
-	else if (r)
-		snprintf(
-			v->why, sizeof(v->why),
-			"a variable of this environment is asked for before main, so it is executed "
-			"anew: give the template that \"env\", or try with env -i");
 	return r < 0;
 }
 
@@ -301,7 +338,8 @@ static void print_text(const struct verdict *v)
 		putchar('\n');
 	}
 	if (v->why[0]) {
-		printf("  it is started by lane \"exec\" instead: spawn -- %s\n", v->argv[0]);
+		printf("  it is executed each time instead; without a template: spawn -- %s\n",
+		       v->argv[0]);
 		return;
 	}
 	fputs("  in spawnd.json: \"NAME\": {\"lane\": \"main\", \"program\": ", stdout);

@@ -41,25 +41,28 @@ static void note(const char *name)
 }
 
 typedef char *getenv_fn(const char *name);
+static getenv_fn *next_getenv, *next_secure_getenv;
+
+static void find_next(void)
+{
+	if (next_getenv && next_secure_getenv)
+		return;
+	next_getenv = (getenv_fn *)dlsym(RTLD_NEXT, "getenv");
+	next_secure_getenv = (getenv_fn *)dlsym(RTLD_NEXT, "secure_getenv");
+}
 
 EXPORT char *getenv(const char *name)
 {
-	static getenv_fn *next;
-
-	if (!next)
-		next = (getenv_fn *)dlsym(RTLD_NEXT, "getenv");
+	find_next();
 	note(name);
-	return next(name);
+	return next_getenv(name);
 }
 
 EXPORT char *secure_getenv(const char *name)
 {
-	static getenv_fn *next;
-
-	if (!next)
-		next = (getenv_fn *)dlsym(RTLD_NEXT, "secure_getenv");
+	find_next();
 	note(name);
-	return next(name);
+	return next_secure_getenv(name);
 }
 
 static char *value_of(char *const *envp, const char *name, size_t len)
@@ -86,6 +89,7 @@ void environment_settle(char **envp, char *preloaded, unsigned long size)
 	char *ours = environment_value(envp, "LD_PRELOAD");
 	size_t len;
 
+	find_next(); /* not where a program may be when it asks, in a signal handler or a vfork */
 	seen.settled = true;
 	seen.envp = envp;
 	for (char **p = envp; *p; p++) {

@@ -417,7 +417,7 @@ Test(main_lane, trial_says_why_one_does_not, .fini = NULL)
 		    "");
 	tool_expect(NULL,
 		    "HELD_LIB=thread \"$SPAWN\" template try --runs 2 \"$TEMPLATE_DIR/held\" | "
-		    "head -n 1 | grep -c 'a variable of this environment'",
+		    "head -n 1 | grep -c 'before main is asked for HELD_LIB, so'",
 		    0, "1\n", "");
 }
 

@@ -204,6 +204,19 @@ Test(main_lane, leaf_without_memory_for_its_arguments_says_so)
 		    "/bin/cat: no memory for its arguments");
 }
 
+#ifdef __x86_64__
+Test(main_lane, program_linked_before_glibc_2_34_is_held_as_well)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/held-old", getenv("TEMPLATE_DIR"));
+	start_with(path, PRESTART);
+	tool_expect(&server, "\"$SPAWN\" -i -E A=1 -t held -- x", 3, "init 2 x A=1\nmain 2 x A=1\n",
+		    "");
+	expect_reason("");
+}
+#endif
+
 static void expect_executed(const char *members, const char *reason)
 {
 	start_with(held(), members);

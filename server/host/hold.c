@@ -104,7 +104,7 @@ static int extra_descriptor(void)
 	if (!dir)
 		return -1;
 	while (found < 0 && (e = readdir(dir))) {
-		int fd = atoi(e->d_name);
+		int fd = (int)strtol(e->d_name, NULL, 10);
 
 		if (e->d_name[0] != '.' && fd > HOST_SLOTS_FD && fd != dirfd(dir))
 			found = fd;

@@ -82,6 +82,19 @@ static int read_enforce(const struct reading *r, const struct key *key, const st
 	return 0;
 }
 
+static int read_gate(const struct reading *r, const struct key *key, const struct json *value,
+		     void *into)
+{
+	struct config_template *t = into;
+	static const char *const names[] = {"warn", "refuse", NULL};
+	int which = read_name(r, key, value, names);
+
+	if (which < 0)
+		return which;
+	t->gate_refuses = which == 1;
+	return 0;
+}
+
 static int read_id(const struct reading *r, const struct key *key, const struct json *item,
 		   bool group, uint32_t *ret)
 {
@@ -193,6 +206,7 @@ static const struct key template_keys[] = {
 	{"nofork", read_nofork},
 	{"nofork_weaker", read_bool, TEMPLATE(nofork_weaker)},
 	{"enforce", read_enforce},
+	{"gate", read_gate},
 	{"prestart", read_bool, TEMPLATE(prestart)},
 	{"users", read_users},
 	{"groups", read_groups},

@@ -32,9 +32,11 @@
 #define FLAG_ENFORCE_KERNEL (1u << 1)
 #define FLAG_PRESTART	    (1u << 2)
 #define FLAG_EVERYONE	    (1u << 3)
-#define FLAGS_KNOWN	    (FLAG_WEAKER | FLAG_ENFORCE_KERNEL | FLAG_PRESTART | FLAG_EVERYONE)
+#define FLAG_GATE_REFUSES   (1u << 4)
+#define FLAGS_KNOWN \
+	(FLAG_WEAKER | FLAG_ENFORCE_KERNEL | FLAG_PRESTART | FLAG_EVERYONE | FLAG_GATE_REFUSES)
 
-#define BAD(code, ...)	    error_set(err, code, SPAWN_ORIGIN_POLICY, STEP_CONFIG, __VA_ARGS__)
+#define BAD(code, ...) error_set(err, code, SPAWN_ORIGIN_POLICY, STEP_CONFIG, __VA_ARGS__)
 
 const char *lane_name(unsigned lane)
 {
@@ -127,6 +129,7 @@ static uint64_t digest_of(const struct config_template *t)
 	digest_number(&digest, t->nofork);
 	digest_number(&digest, t->nofork_weaker);
 	digest_number(&digest, t->enforce_kernel);
+	digest_number(&digest, t->gate_refuses);
 	digest_number(&digest, t->prestart);
 	digest_number(&digest, t->everyone);
 	digest_number(&digest, t->n_users);
@@ -191,6 +194,7 @@ static void write_template(struct writer *w, const struct config_template *t, ui
 	store32(record + 36, t->nofork);
 	store32(record + 40, (t->nofork_weaker ? FLAG_WEAKER : 0) |
 				     (t->enforce_kernel ? FLAG_ENFORCE_KERNEL : 0) |
+				     (t->gate_refuses ? FLAG_GATE_REFUSES : 0) |
 				     (t->prestart ? FLAG_PRESTART : 0) |
 				     (t->everyone ? FLAG_EVERYONE : 0));
 	store32(record + 44, write_ids(w, t->users, t->n_users));
@@ -425,6 +429,7 @@ static int read_template(struct table *t, size_t index)
 		.nofork = load32(p + 36),
 		.nofork_weaker = flags & FLAG_WEAKER,
 		.enforce_kernel = flags & FLAG_ENFORCE_KERNEL,
+		.gate_refuses = flags & FLAG_GATE_REFUSES,
 		.prestart = flags & FLAG_PRESTART,
 		.everyone = flags & FLAG_EVERYONE,
 		.warm_timeout_ms = load64(p + 64),

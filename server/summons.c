@@ -13,7 +13,8 @@
 
 #define FLAG_WEAKER (1u << 0)
 #define FLAG_KERNEL (1u << 1)
-#define FLAGS_KNOWN (FLAG_WEAKER | FLAG_KERNEL)
+#define FLAG_GATE   (1u << 2)
+#define FLAGS_KNOWN (FLAG_WEAKER | FLAG_KERNEL | FLAG_GATE)
 
 #define TEXT_(x)    #x
 #define TEXT(x)	    TEXT_(x)
@@ -27,7 +28,8 @@ void summons_write(const struct summons *s, char buf[SUMMONS_SIZE], char **ret_p
 	snprintf(buf, SUMMONS_SIZE,
 		 BEFORE_PID PID_UNKNOWN ",%" PRIu64 ",%" PRIu32 ",%" PRIu32 ",%u,%s", s->id,
 		 s->n_slots, s->nofork,
-		 (s->nofork_weaker ? FLAG_WEAKER : 0) | (s->enforce_kernel ? FLAG_KERNEL : 0),
+		 (s->nofork_weaker ? FLAG_WEAKER : 0) | (s->enforce_kernel ? FLAG_KERNEL : 0) |
+			 (s->gate_refuses ? FLAG_GATE : 0),
 		 s->name);
 	*ret_pid = buf + strlen(BEFORE_PID);
 }
@@ -83,6 +85,7 @@ int summons_read(const char *value, pid_t self, struct summons *ret)
 		.nofork = (uint32_t)nofork,
 		.nofork_weaker = flags & FLAG_WEAKER,
 		.enforce_kernel = flags & FLAG_KERNEL,
+		.gate_refuses = flags & FLAG_GATE,
 	};
 	memcpy(ret->name, value, len + 1);
 	return 1;

@@ -69,6 +69,8 @@ struct host {
 	uint64_t id;
 	uint32_t n_slots;
 	bool enforce_kernel;
+	bool gate_refuses;  /* what gate.h finds; else it is told */
+	char findings[544]; /* of that */
 	uint32_t count;
 	struct poller poller;
 	struct watch keeper;
@@ -98,6 +100,9 @@ int host_serve(struct host *h);
 
 /* threads.c: 0, or -EBUSY with the names of the threads that are not the main one. */
 int threads_check(struct spawn_error *err);
+/* The same at the end of warm-up; but a library may end its threads before a fork (OpenBLAS does),
+ * so one is tried. */
+int threads_settle(struct spawn_error *err);
 
 /*
  * fork.c: makes up to n leaves and offers them to the keeper, the first `waited_for` each by itself

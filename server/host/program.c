@@ -95,6 +95,7 @@ _Noreturn static void be_host(const struct spawn_template_hooks *hooks)
 	h->id = summons.id;
 	h->n_slots = summons.n_slots;
 	h->enforce_kernel = summons.enforce_kernel;
+	h->gate_refuses = summons.gate_refuses;
 	r = check_hooks(hooks, &err);
 	if (r == 0) {
 		if (hooks)

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/nofork.h"
+#include "host/gate.h"
 #include "host/lane.h"
 #include "host/nofork.h"
 #include "signals.h"
@@ -71,10 +72,35 @@ static int read_limits(struct warm *w)
 	return 0;
 }
 
+/* Told in `spawn status`, or refused. */
+static int pass_gate(struct host *h, struct spawn_error *err)
+{
+	char text[GATE_TEXT_SIZE];
+	int r = gate_look(h, text);
+
+	if (r < 0)
+		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_WARM,
+				   "template \"%s\": look for what a fork does not keep (/proc)",
+				   h->warm->name);
+	if (r == 0)
+		return 0;
+	if (h->gate_refuses)
+		return error_set(err, -EBUSY, SPAWN_ORIGIN_HOST, STEP_WARM,
+				 "template \"%s\" is not to be forked as it is: %s (undo it before "
+				 "the end of warm-up, or say \"gate\": \"warn\")",
+				 h->warm->name, text);
+	snprintf(h->findings, sizeof(h->findings), "gate: %s", text);
+	if (!h->note)
+		h->note = h->findings;
+	return 0;
+}
+
 int host_settle(struct host *h, struct spawn_error *err)
 {
-	int r;
+	int r = pass_gate(h, err);
 
+	if (r < 0)
+		return r;
 	fflush(NULL); /* else each leaf would write it once more */
 	/* What a library may have left: with SIGCHLD ignored, records would vanish. */
 	signals_default();
@@ -85,7 +111,7 @@ int host_settle(struct host *h, struct spawn_error *err)
 	r = read_limits(h->warm);
 	if (r < 0)
 		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_RLIMIT, "read the limits");
-	return threads_check(err);
+	return threads_settle(err);
 }
 
 void host_tell_failed(int code, const struct spawn_error *err)

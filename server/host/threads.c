@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -116,4 +117,22 @@ int threads_check(struct spawn_error *err)
 			 "%d thread%s beside the main one after warm-up: %s: a template must be "
 			 "single-threaded when it forks; end or join them before",
 			 n, n == 1 ? "" : "s", names);
+}
+
+int threads_settle(struct spawn_error *err)
+{
+	int r = threads_check(err);
+	pid_t pid;
+
+	if (r != -EBUSY)
+		return r;
+	pid = fork(); /* for the handlers of pthread_atfork() that it runs before */
+	if (pid == 0)
+		_exit(0);
+	if (pid > 0) {
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		r = threads_check(err);
+	}
+	return r;
 }

@@ -67,6 +67,8 @@ static void command_own(struct command *c, const struct host_process *h,
 		c->argv[n++] = (char *)"--weaker";
 	if (t->enforce_kernel)
 		c->argv[n++] = (char *)"--kernel";
+	if (t->gate_refuses)
+		c->argv[n++] = (char *)"--strict";
 }
 
 /* Its arguments are its own, so the rest is in its environment. */
@@ -80,6 +82,7 @@ static int command_program(struct command *c, const struct host_process *h,
 		.nofork = t->nofork,
 		.nofork_weaker = t->nofork_weaker,
 		.enforce_kernel = t->enforce_kernel,
+		.gate_refuses = t->gate_refuses,
 	};
 
 	if (t->lane == LANE_MAIN)

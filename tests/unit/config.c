@@ -315,6 +315,8 @@ Test(config, refuses_values_that_a_template_may_not_have)
 			"1:31: templates.w.prestart is \"yes\" (expected true or false)"),
 		REFUSAL(WITH("\"enforce\":\"seccomp\""),
 			"1:30: templates.w.enforce is \"seccomp\" (expected \"any\" or \"kernel\")"),
+		REFUSAL(WITH("\"gate\":true"),
+			"1:27: templates.w.gate is true or false (expected \"warn\" or \"refuse\")"),
 		REFUSAL(WITH("\"nofork\":\"process\",\"enforce\":\"kernel\""),
 			"1:49: templates.w has \"nofork\": \"process\", which only seccomp can enforce"),
 		REFUSAL(WITH("\"warm_timeout_ms\":0"), "1:38: templates.w.warm_timeout_ms is 0"),
@@ -530,7 +532,8 @@ Test(config, fills_in_the_defaults)
 	cr_assert_eq(t->leaves_max, 1024);
 	cr_assert_eq(t->queue_max, 256);
 	cr_assert_eq(t->nofork, NOFORK_COPY);
-	cr_assert(!t->nofork_weaker && !t->enforce_kernel && !t->prestart && t->everyone);
+	cr_assert(!t->nofork_weaker && !t->enforce_kernel && !t->gate_refuses && !t->prestart &&
+		  t->everyone);
 	cr_assert_eq(t->warm_timeout_ms, 30000);
 	parsed_free(parsed);
 }
@@ -544,7 +547,7 @@ static const char everything[] =
 	"\t\"one\": {\"lane\": \"object\", \"object\": \"/opt/\\u00e9 // /* \\\"x\\\".so\",\n"
 	"\t\t\"env\": {\"B\": \"2=2\", \"A\": \"\\ud83d\\ude00\"}, // {\n"
 	"\t\t\"pool\": {\"low\": 0, \"size\": 4096}, \"leaves_max\": 4096, \"queue_max\": 65536,\n"
-	"\t\t\"nofork\": \"process\", \"nofork_weaker\": true, \"enforce\": \"any\", \"prestart\": true,\n"
+	"\t\t\"nofork\": \"process\", \"nofork_weaker\": true, \"enforce\": \"any\", \"gate\": \"refuse\", \"prestart\": true,\n"
 	"\t\t\"users\": [5, \"root\", 4294967294, 5, 0], \"groups\": [\"root\", 7],\n"
 	"\t\t\"warm_timeout_ms\": 3600000},\n"
 	"\t\"two.B_-2\": {\"object\": \"two.so\", \"lane\": \"object\", \"users\": [],\n"
@@ -574,7 +577,8 @@ Test(config, takes_every_key)
 	cr_assert_eq(t->leaves_max, 4096);
 	cr_assert_eq(t->queue_max, 65536);
 	cr_assert_eq(t->nofork, NOFORK_PROCESS);
-	cr_assert(t->nofork_weaker && !t->enforce_kernel && t->prestart && !t->everyone);
+	cr_assert(t->nofork_weaker && !t->enforce_kernel && t->gate_refuses && t->prestart &&
+		  !t->everyone);
 	cr_assert_eq(t->n_users, 3);
 	cr_assert_eq(memcmp(t->users, uids, sizeof(uids)), 0, "sorted, each once");
 	cr_assert_eq(t->n_groups, 2);

@@ -49,6 +49,7 @@ static const struct config_template small = {
 	.leaves_max = 1,
 	.queue_max = 1,
 	.enforce_kernel = true,
+	.gate_refuses = true,
 	.everyone = true,
 	.warm_timeout_ms = 1,
 };
@@ -145,7 +146,8 @@ Test(table, gives_back_every_field_of_a_template)
 	cr_assert_eq(t->groups[0], 27);
 	cr_assert_eq(t->warm_timeout_ms, 30000);
 	t = &got->templates[1];
-	cr_assert(!t->nofork_weaker && t->enforce_kernel && !t->prestart && t->everyone);
+	cr_assert(!t->nofork_weaker && t->enforce_kernel && t->gate_refuses && !t->prestart &&
+		  t->everyone);
 	cr_assert_null(t->env[0]);
 	cr_assert_eq(t->n_users + t->n_groups, 0);
 	config_free(got);
@@ -523,6 +525,7 @@ Test(table, the_digest_differs_with_every_field)
 		digest_of(WORDS_BUT(.nofork = NOFORK_OFF)),
 		digest_of(WORDS_BUT(.nofork_weaker = true)),
 		digest_of(WORDS_BUT(.enforce_kernel = true)),
+		digest_of(WORDS_BUT(.gate_refuses = true)),
 		digest_of(WORDS_BUT(.prestart = true)),
 		digest_of(WORDS_BUT(.everyone = true)),
 		digest_of(WORDS_BUT(.n_users = 2)),

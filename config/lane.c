@@ -10,11 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The distribution's. */
+#define PYTHON_DEFAULT "/usr/bin/python3"
+
 int read_lane(const struct reading *r, const struct key *key, const struct json *value, void *into)
 {
 	struct config_template *t = into;
-	static const char *const names[] = {"object", "program", "main", "exec", NULL};
-	static const enum lane lanes[] = {LANE_OBJECT, LANE_PROGRAM, LANE_MAIN, LANE_EXEC};
+	static const char *const names[] = {"object", "program", "main", "python", "exec", NULL};
+	static const enum lane lanes[] = {LANE_OBJECT, LANE_PROGRAM, LANE_MAIN, LANE_PYTHON,
+					  LANE_EXEC};
 	int which = read_name(r, key, value, names);
 
 	if (which < 0)
@@ -69,6 +73,12 @@ int read_program(const struct reading *r, const struct key *key, const struct js
 	return 0;
 }
 
+int read_python(const struct reading *r, const struct key *key, const struct json *value,
+		void *into)
+{
+	return read_program(r, key, value, into);
+}
+
 int read_args(const struct reading *r, const struct key *key, const struct json *value, void *into)
 {
 	struct config_template *t = into;
@@ -87,6 +97,35 @@ int read_args(const struct reading *r, const struct key *key, const struct json 
 	}
 	t->args = args;
 	return 0;
+}
+
+/* As an import statement has it. What is beyond ASCII is left to the interpreter. */
+static bool is_module(const char *name)
+{
+	bool begins = true;
+
+	for (const unsigned char *p = (const unsigned char *)name; *p; p++) {
+		bool digit = *p >= '0' && *p <= '9';
+		bool letter = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || *p == '_' ||
+			      *p >= 0x80;
+
+		if (*p == '.' ? begins : begins ? !letter : !letter && !digit)
+			return false;
+		begins = *p == '.';
+	}
+	return !begins;
+}
+
+int read_preload(const struct reading *r, const struct key *key, const struct json *value,
+		 void *into)
+{
+	int rc = read_args(r, key, value, into);
+
+	for (const struct json *item = value->child; rc == 0 && item; item = item->next)
+		if (!is_module(item->string))
+			rc = refuse_kind(r, key->name, item,
+					 "a module's name, as \"import\" has it");
+	return rc;
 }
 
 static int compare_strings(const void *a, const void *b)
@@ -203,6 +242,35 @@ static int check_main(const struct reading *r, const struct json *node)
 	return rc;
 }
 
+static int check_python(const struct reading *r, const struct json *node, struct config_template *t)
+{
+	static const char *const keys[][2] = {
+		{"object", "and lane \"python\" loads none (expected no \"object\", or \"lane\": "
+			   "\"object\")"},
+		{"program", "and lane \"python\" starts an interpreter (expected \"python\": its "
+			    "path, or \"lane\": \"program\")"},
+		{"args", "and in lane \"python\" each request has its own (expected \"preload\": "
+			 "modules, or \"lane\": \"program\")"},
+	};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < sizeof(keys) / sizeof(keys[0]); i++)
+		rc = refuse_key(r, node, keys[i][0], keys[i][1]);
+	if (rc == 0 && !t->program[0])
+		t->program = PYTHON_DEFAULT;
+	return rc;
+}
+
+static int check_not_python(const struct reading *r, const struct json *node)
+{
+	int rc = refuse_key(r, node, "python",
+			    "which lane \"python\" alone has (expected no \"python\")");
+
+	return rc < 0 ? rc
+		      : refuse_key(r, node, "preload",
+				   "which lane \"python\" alone has (expected no \"preload\")");
+}
+
 /* What only a host that warms something can have. */
 static int check_exec(const struct reading *r, const struct json *node)
 {
@@ -222,20 +290,24 @@ static int check_exec(const struct reading *r, const struct json *node)
 	return rc;
 }
 
-int lane_check(const struct reading *r, const struct json *node, const struct config_template *t)
+int lane_check(const struct reading *r, const struct json *node, struct config_template *t)
 {
 	int rc;
 
 	if (!json_member(node, "lane"))
 		return reject_set(r->reject, -EINVAL, node->at,
 				  "templates.%s has no \"lane\" (expected \"lane\": \"object\", "
-				  "\"program\", \"main\" or \"exec\")",
+				  "\"program\", \"main\", \"python\" or \"exec\")",
 				  t->name);
-	if (t->lane == LANE_EXEC)
+	rc = t->lane == LANE_PYTHON ? check_python(r, node, t) : check_not_python(r, node);
+	if (rc == 0 && t->lane == LANE_EXEC)
 		return check_exec(r, node);
-	rc = t->lane == LANE_OBJECT ? check_object(r, node)
-	     : t->lane == LANE_MAIN ? check_main(r, node)
-				    : check_program(r, node);
+	if (rc == 0 && t->lane == LANE_OBJECT)
+		rc = check_object(r, node);
+	if (rc == 0 && t->lane == LANE_MAIN)
+		rc = check_main(r, node);
+	if (rc == 0 && t->lane == LANE_PROGRAM)
+		rc = check_program(r, node);
 	if (rc == 0 && t->nofork == NOFORK_PROCESS && t->enforce_kernel)
 		rc = reject_set(r->reject, -EINVAL, json_member(node, "enforce")->at,
 				"templates.%s has \"nofork\": \"process\", which only seccomp can "

@@ -5,9 +5,10 @@
 
 #include "config/keys.h"
 
-key_reader read_lane, read_object, read_program, read_args, read_env;
+key_reader read_lane, read_object, read_program, read_args, read_python, read_preload, read_env;
 
-/* All of its keys were read: those of its lane are there, and no other's. */
-int lane_check(const struct reading *r, const struct json *node, const struct config_template *t);
+/* All of its keys were read: those of its lane are there, and no other's; fills in the default
+ * interpreter. */
+int lane_check(const struct reading *r, const struct json *node, struct config_template *t);
 
 #endif

@@ -199,6 +199,8 @@ static const struct key template_keys[] = {
 	{"object", read_object},
 	{"program", read_program},
 	{"args", read_args},
+	{"python", read_python},
+	{"preload", read_preload},
 	{"env", read_env},
 	{"pool", read_pool},
 	{"leaves_max", read_u32, TEMPLATE(leaves_max), 1, CONFIG_LEAVES_MAX},

@@ -39,9 +39,9 @@ static bool print_env(cJSON *object, const char *const *env)
 	return variables;
 }
 
-static bool print_args(cJSON *object, const char *const *args)
+static bool print_args(cJSON *object, const char *key, const char *const *args)
 {
-	cJSON *list = cJSON_AddArrayToObject(object, "args");
+	cJSON *list = cJSON_AddArrayToObject(object, key);
 
 	for (size_t i = 0; list && args[i]; i++) {
 		cJSON *arg = cJSON_CreateString(args[i]);
@@ -61,12 +61,15 @@ static bool print_lane(cJSON *object, const struct config_template *t)
 		return false;
 	if (t->lane == LANE_EXEC)
 		return true;
-	if (t->lane == LANE_OBJECT ? !cJSON_AddStringToObject(object, "object", t->object)
-				   : !cJSON_AddStringToObject(object, "program", t->program))
-		return false;
-	if (t->lane == LANE_PROGRAM && !print_args(object, t->args))
-		return false;
-	return print_env(object, t->env);
+	if (t->lane == LANE_OBJECT)
+		return cJSON_AddStringToObject(object, "object", t->object) &&
+		       print_env(object, t->env);
+	if (t->lane == LANE_PYTHON)
+		return cJSON_AddStringToObject(object, "python", t->program) &&
+		       print_args(object, "preload", t->args) && print_env(object, t->env);
+	return cJSON_AddStringToObject(object, "program", t->program) &&
+	       (t->lane == LANE_MAIN || print_args(object, "args", t->args)) &&
+	       print_env(object, t->env);
 }
 
 static bool print_template(cJSON *templates, const struct config_template *t)

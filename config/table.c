@@ -42,6 +42,7 @@ const char *lane_name(unsigned lane)
 {
 	return lane == LANE_OBJECT    ? "object"
 	       : lane == LANE_PROGRAM ? "program"
+	       : lane == LANE_PYTHON  ? "python"
 	       : lane == LANE_EXEC    ? "exec"
 	       : lane == LANE_MAIN    ? "main"
 				      : "unknown";
@@ -375,6 +376,7 @@ static bool fits_lane(const struct config_template *t)
 	case LANE_OBJECT:
 		return t->object[0] == '/' && !t->program[0] && !t->args[0];
 	case LANE_PROGRAM:
+	case LANE_PYTHON:
 		return t->program[0] == '/' && !t->object[0];
 	case LANE_MAIN:
 		return t->program[0] == '/' && !t->object[0] && !t->args[0];

@@ -15,28 +15,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum lane { LANE_OBJECT = 1, LANE_EXEC = 2, LANE_PROGRAM = 3, LANE_MAIN = 4 };
+enum lane { LANE_OBJECT = 1, LANE_EXEC = 2, LANE_PROGRAM = 3, LANE_MAIN = 4, LANE_PYTHON = 5 };
 
-const char *lane_name(unsigned lane); /* "object", "program", "main", "exec"; "unknown" */
+/* "object", "program", "main", "python", "exec"; "unknown" */
+const char *lane_name(unsigned lane);
 
 struct config_template {
 	const char *name;
 	enum lane lane;
-	const char *object;	 /* absolute path of the shared object; "" in other lanes */
-	const char *program;	 /* absolute path of the executable; "" in other lanes */
-	const char *const *args; /* NULL-terminated: the program's, after its name */
-	const char *const *env;	 /* NULL-terminated NAME=VALUE: the host's own environment */
-	uint32_t pool_size;	 /* parked leaves that a warm pool holds */
-	uint32_t pool_low;	 /* refill at once when this few are left */
-	uint32_t leaves_max;	 /* parked, running and untaken together */
-	uint32_t queue_max;	 /* requests that wait for a leaf */
-	uint32_t nofork;	 /* enum nofork_level */
-	bool nofork_weaker;	 /* a request may ask for less */
-	bool enforce_kernel;	 /* "enforce": "kernel": refuse where only seccomp can */
-	bool gate_refuses;	 /* "gate": "refuse": what a fork would not keep */
-	bool prestart;		 /* user mode: warm it when the server starts, not at first use */
-	bool everyone;		 /* no "users" and no "groups": whoever may connect */
-	const uint32_t *users;	 /* resolved uids */
+	const char *object;  /* absolute path of the shared object; "" in other lanes */
+	const char *program; /* absolute path of the executable, in lane `python` the interpreter's;
+				"" in others */
+	const char *const *
+		args; /* NULL-terminated: the program's, after its name; in lane `python` modules */
+	const char *const *env; /* NULL-terminated NAME=VALUE: the host's own environment */
+	uint32_t pool_size;	/* parked leaves that a warm pool holds */
+	uint32_t pool_low;	/* refill at once when this few are left */
+	uint32_t leaves_max;	/* parked, running and untaken together */
+	uint32_t queue_max;	/* requests that wait for a leaf */
+	uint32_t nofork;	/* enum nofork_level */
+	bool nofork_weaker;	/* a request may ask for less */
+	bool enforce_kernel;	/* "enforce": "kernel": refuse where only seccomp can */
+	bool gate_refuses;	/* "gate": "refuse": what a fork would not keep */
+	bool prestart;		/* user mode: warm it when the server starts, not at first use */
+	bool everyone;		/* no "users" and no "groups": whoever may connect */
+	const uint32_t *users;	/* resolved uids */
 	size_t n_users;
 	const uint32_t *groups; /* resolved gids */
 	size_t n_groups;

@@ -12,7 +12,8 @@ static const char *name_of(const char *const *names, size_t n, uint32_t number)
 }
 #define NAME_OF(names, number) name_of(names, sizeof(names) / sizeof(*(names)), (number))
 
-static const char *const lanes[] = {[1] = "object", [2] = "exec", [3] = "program", [4] = "main"};
+static const char *const lanes[] = {
+	[1] = "object", [2] = "exec", [3] = "program", [4] = "main", [5] = "python"};
 static const char *const template_states[] = {
 	[TEMPLATE_COLD] = "cold", [TEMPLATE_WARMING] = "warming",   [TEMPLATE_WARM] = "warm",
 	[TEMPLATE_DOWN] = "down", [TEMPLATE_RETIRING] = "retiring",

@@ -437,8 +437,8 @@ const struct spawn_exit *spawn_run_exit(const struct spawn_run *run);
 /* All strings are valid during the call alone. Later libraries append fields. */
 struct spawn_template_status {
 	size_t size;
-	const char *name, *lane, *state; /* "object", "program", "main", "exec"; "cold", "warming",
-					    "warm", "down", "retiring" */
+	const char *name, *lane, *state; /* "object", "program", "main", "python", "exec"; "cold",
+					    "warming", "warm", "down", "retiring" */
 	const char *nofork;		 /* in full words */
 	const char *reason; /* why it is down; how it is not what its lane says; or "" */
 	const char *tail;   /* the last lines of its host's stderr, or "" */

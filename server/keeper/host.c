@@ -329,14 +329,37 @@ static const char *when_it_ended(const struct host_process *h)
 		       : "while warming";
 }
 
+/* An interpreter that could not be warmed says last why. */
+static bool tell_last_line(const struct host_process *h, char *text, size_t size)
+{
+	const struct config_template *t = config_find(h->keeper->config, h->template_name);
+	const char *line;
+	size_t len = h->tail_len;
+
+	if (h->state != HOST_WARMING || !t || t->lane != LANE_PYTHON)
+		return false;
+	while (len > 0 && h->tail[len - 1] == '\n')
+		len--;
+	for (line = h->tail + len; line > h->tail && line[-1] != '\n'; line--)
+		;
+	if (line == h->tail + len)
+		return false;
+	snprintf(text, size, "template \"%s\": %.*s", h->template_name, (int)(h->tail + len - line),
+		 line);
+	return true;
+}
+
 static void describe_end(struct host_process *h, const siginfo_t *si)
 {
 	const char *when = when_it_ended(h);
-	char text[256];
+	char text[512];
 
 	if (h->reason[0])
 		return;
-	if (si->si_code == CLD_EXITED)
+	if (si->si_code == CLD_EXITED && si->si_status != 0 &&
+	    tell_last_line(h, text, sizeof(text)))
+		;
+	else if (si->si_code == CLD_EXITED)
 		snprintf(text, sizeof(text), "template \"%s\": its host exited with status %d %s",
 			 h->template_name, si->si_status, when);
 	else

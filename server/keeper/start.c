@@ -17,7 +17,7 @@
 
 /* What program_start() is given, and where it lies. */
 struct command {
-	char path[PATH_MAX];
+	char path[PATH_MAX], script[PATH_MAX];
 	char id[32], slots[32];
 	char summons[SUMMONS_SIZE];
 	char *argv_own[16];
@@ -75,7 +75,7 @@ static void command_own(struct command *c, const struct host_process *h,
 static int command_program(struct command *c, const struct host_process *h,
 			   const struct config_template *t, char **ret_pid)
 {
-	size_t n_args = list_length(t->args), n_env = list_length(t->env);
+	size_t n_args = list_length(t->args), n_env = list_length(t->env), n = 0;
 	struct summons s = {
 		.id = h->id,
 		.n_slots = h->n_slots,
@@ -91,15 +91,21 @@ static int command_program(struct command *c, const struct host_process *h,
 	else
 		snprintf(c->path, sizeof(c->path), "%s", t->program);
 	snprintf(s.name, sizeof(s.name), "%s", t->name);
-	c->argv = calloc(n_args + 3, sizeof(*c->argv));
+	c->argv = calloc(n_args + 4, sizeof(*c->argv));
 	c->envp = calloc(n_env + 2, sizeof(*c->envp));
 	if (!c->argv || !c->envp)
 		return -ENOMEM;
-	c->argv[0] = c->path;
+	c->argv[n++] = c->path;
 	if (t->lane == LANE_MAIN)
-		c->argv[1] = (char *)(uintptr_t)t->program;
-	else
-		memcpy(c->argv + 1, t->args, n_args * sizeof(*c->argv));
+		c->argv[n++] = (char *)(uintptr_t)t->program;
+	if (t->lane == LANE_PYTHON) {
+		/* What imports the modules, which are its arguments. */
+		snprintf(c->script, sizeof(c->script), "%s/python/template.py",
+			 h->keeper->options.libexec_dir);
+		c->argv[n++] = c->script;
+		c->argv[n++] = (char *)t->name;
+	}
+	memcpy(c->argv + n, t->args, n_args * sizeof(*c->argv));
 	/* First, so that the configuration cannot have another before it. */
 	c->envp[0] = c->summons;
 	memcpy(c->envp + 1, t->env, n_env * sizeof(*c->envp));
@@ -146,7 +152,7 @@ int host_run(struct host_process *h, const struct config_template *t, struct spa
 	struct command c = {.argv = NULL};
 	int r = 0;
 
-	if (t->lane == LANE_PROGRAM || t->lane == LANE_MAIN)
+	if (t->lane == LANE_PROGRAM || t->lane == LANE_MAIN || t->lane == LANE_PYTHON)
 		r = command_program(&c, h, t, &p.own_pid);
 	else
 		command_own(&c, h, t);

@@ -97,7 +97,7 @@ Test(daemon, configuration_that_is_wrong_is_told_with_its_place_and_78)
 	const char *const options[] = {NULL, "--check-config", "--print-config"};
 	char place[128];
 
-	write_config("{\n  \"templates\": {\n    \"probe\": {\"lane\": \"python\"}\n  }\n}");
+	write_config("{\n  \"templates\": {\n    \"probe\": {\"lane\": \"ruby\"}\n  }\n}");
 	snprintf(place, sizeof(place), "%s:3:", path);
 	for (int i = 0; i < 3; i++) {
 		struct tool_end end;

@@ -18,14 +18,14 @@ CONFIG = {
 
 
 class Server:
-    def __init__(self):
+    def __init__(self, config=None):
         # A long $TMPDIR would not leave room in the 108 bytes of a socket's path.
         tmp = tempfile.gettempdir()
         self.dir = tempfile.mkdtemp(prefix="spawnd-test-", dir=tmp if len(tmp) <= 40 else "/tmp")
         os.mkdir(f"{self.dir}/run", 0o700)
         self.socket = f"{self.dir}/run/socket"
-        with open(f"{self.dir}/spawnd.json", "w") as config:
-            json.dump(CONFIG, config)
+        with open(f"{self.dir}/spawnd.json", "w") as file:
+            json.dump(config or CONFIG, file)
         self.log = open(f"{self.dir}/log", "wb")
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with notify:

@@ -353,11 +353,11 @@ Test(config, refuses_templates_without_what_they_need)
 	static const struct refusal refusals[] = {
 		REFUSAL("{\"templates\":{\"w\":{}}}",
 			"1:19: templates.w has no \"lane\" (expected \"lane\": \"object\", \"program\", "
-			"\"main\" or \"exec\")"),
+			"\"main\", \"python\" or \"exec\")"),
 		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"object\"}}}",
 			"1:19: templates.w has no \"object\" (expected \"object\": \"w.so\""),
-		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"python\"}}}",
-			"1:27: templates.w.lane is \"python\" (expected \"object\", \"program\", \"main\" or "
+		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"ruby\"}}}",
+			"1:27: templates.w.lane is \"ruby\" (expected \"object\", \"program\", \"main\", \"python\" or "
 			"\"exec\")"),
 		REFUSAL("{\"templates\":{\"w\":{\"object\":\"lib/w.so\"}}}",
 			"1:29: templates.w.object is \"lib/w.so\" (expected a file's name without '/'"),
@@ -407,6 +407,44 @@ Test(config, takes_in_an_exec_template_that_only_the_kernel_may_enforce)
 
 	cr_assert(parsed->config.templates[0].enforce_kernel);
 	parsed_free(parsed);
+}
+
+Test(config, takes_in_a_python_template)
+{
+	struct parsed *parsed = parse(
+		"{\"templates\":{\"w\":{\"lane\":\"python\",\"preload\":[\"json\",\"os.path\"]},"
+		"\"x\":{\"lane\":\"python\",\"python\":\"/venv/bin/python\"}}}");
+	const struct config_template *t = parsed->config.templates;
+
+	cr_assert_eq(t[0].lane, LANE_PYTHON);
+	cr_assert_eq(t[0].nofork, NOFORK_COPY);
+	cr_assert_str_eq(t[0].program, "/usr/bin/python3");
+	cr_assert_str_eq(t[0].args[1], "os.path");
+	cr_assert_null(t[0].args[2]);
+	cr_assert_str_eq(t[1].program, "/venv/bin/python");
+	cr_assert_null(t[1].args[0]);
+	parsed_free(parsed);
+}
+
+#define PYTHON(members) "{\"templates\":{\"w\":{\"lane\":\"python\"," members "}}}"
+
+Test(config, refuses_in_a_python_template_what_it_may_not_have)
+{
+	static const struct refusal refusals[] = {
+		REFUSAL(PYTHON("\"preload\":[\"a-b\"]"),
+			"1:47: templates.w.preload is \"a-b\" (expected a module's name"),
+		REFUSAL(PYTHON("\"preload\":[\"a..b\"]"), "1:47: templates.w.preload is \"a..b\""),
+		REFUSAL(PYTHON("\"preload\":[\"\"]"), "1:47: templates.w.preload is \"\""),
+		REFUSAL(PYTHON("\"python\":\"python3\""),
+			"1:45: templates.w.python is \"python3\" (expected the absolute path"),
+		REFUSAL(PYTHON("\"args\":[]"), "1:43: templates.w has \"args\""),
+		REFUSAL(PYTHON("\"object\":\"w.so\""), "1:45: templates.w has \"object\""),
+		REFUSAL(PYTHON("\"program\":\"/bin/sh\""), "1:46: templates.w has \"program\""),
+		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"exec\",\"preload\":[]}}}",
+			"1:44: templates.w has \"preload\", which lane \"python\" alone has"),
+	};
+
+	CHECK_REFUSALS(refusals);
 }
 
 Test(config, refuses_in_an_exec_template_what_only_another_lane_has)

@@ -19,6 +19,7 @@ import time
 
 import spawnd
 
+os.environ.pop("PYTHONPATH", None)  # of this module alone: a warm interpreter has its own path
 MODULES = ["json", "asyncio", "ssl", "numpy"]
 TELL = "import os, time; os.write(1, b'%d' % time.monotonic_ns())"
 COLD = "import " + ", ".join(MODULES) + "; " + TELL

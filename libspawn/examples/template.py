@@ -20,8 +20,8 @@ class Hooks(ctypes.Structure):
     """struct spawn_template_hooks"""
 
     _fields_ = [("size", ctypes.c_size_t), ("before_fork", ctypes.c_void_p),
-                ("after_fork", ctypes.c_void_p), ("in_leaf", ctypes.c_void_p),
-                ("user", ctypes.c_void_p)]
+                ("after_fork", ctypes.c_void_p), ("before_wait", ctypes.c_void_p),
+                ("in_leaf", ctypes.c_void_p), ("user", ctypes.c_void_p)]
 
 
 def address(function):
@@ -36,7 +36,7 @@ def serve():
     library = ctypes.PyDLL("libspawn-template.so.0")
     python = ctypes.pythonapi
     hooks = Hooks(ctypes.sizeof(Hooks), address(python.PyOS_BeforeFork),
-                  address(python.PyOS_AfterFork_Parent), address(python.PyOS_AfterFork_Child), None)
+                  address(python.PyOS_AfterFork_Parent), address(python.PyOS_AfterFork_Child), None, None)
     argc, argv = ctypes.c_int(), ctypes.POINTER(ctypes.c_char_p)()
 
     # What is garbage now, and what is none, stays in pages that all leaves share.

@@ -150,6 +150,8 @@ static void park(const struct warm *w, int control)
 	if (dup3(control, LEAF_CONTROL_FD, O_CLOEXEC) < 0 ||
 	    syscall(SYS_close_range, LEAF_SLOTS_FD + 1, ~0u, 0) < 0)
 		_exit(127);
+	if (w->hooks.before_wait)
+		w->hooks.before_wait(w->hooks.user);
 	if (w->nofork == NOFORK_OFF || w->nofork_weaker)
 		return;
 	/*

@@ -321,7 +321,7 @@ Test(program_lane, hooks_are_called_around_each_fork_and_in_a_leaf)
 		request = REQUEST("seen");
 		cr_assert_eq(spawn_request_setenv(request, "FOR_THE_LEAF", "applied"), 0);
 		probe_run(client, request, &o);
-		cr_expect_str_eq(o.output, "hooks 1 1, host dumpable 0, applied\n");
+		cr_expect_str_eq(o.output, "hooks 1 1 1, host dumpable 0, applied\n");
 		cr_expect_gt(o.status, before);
 		before = o.status;
 		outcome_free(&o);

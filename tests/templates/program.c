@@ -38,7 +38,7 @@ extern const struct spawn_template spawn_template; /* probe.c's */
 
 /* What the hooks found. */
 struct seen {
-	int before, after, leaf;
+	int before, after, waits, leaf;
 	int dumpable; /* of the host */
 	const char *argument_in_leaf;
 };
@@ -95,6 +95,13 @@ static void after_fork(void *user)
 		worker_start();
 }
 
+static void before_wait(void *user)
+{
+	struct seen *s = user;
+
+	s->waits += !getenv("FOR_THE_LEAF") && s->leaf == 0;
+}
+
 static void in_leaf(void *user)
 {
 	((struct seen *)user)->leaf++;
@@ -126,6 +133,7 @@ static struct spawn_template_hooks hooks = {
 	.size = sizeof(hooks),
 	.before_fork = before_fork,
 	.after_fork = after_fork,
+	.before_wait = before_wait,
 	.in_leaf = in_leaf,
 	.user = &seen,
 };
@@ -222,8 +230,9 @@ int main(int argc, char **argv)
 		return r < 0;
 	}
 	if (argc > 1 && strcmp(argv[1], "seen") == 0) {
-		printf("hooks %d %d, host dumpable %d, %s\n", seen.before - seen.after, seen.leaf,
-		       seen.dumpable, seen.argument_in_leaf ? seen.argument_in_leaf : "unset");
+		printf("hooks %d %d %d, host dumpable %d, %s\n", seen.before - seen.after,
+		       seen.waits, seen.leaf, seen.dumpable,
+		       seen.argument_in_leaf ? seen.argument_in_leaf : "unset");
 		return seen.before;
 	}
 	if (argc > 1 && strcmp(argv[1], "host-argument") == 0) {

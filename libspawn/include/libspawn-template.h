@@ -31,15 +31,17 @@
  * What holds in entry(): it runs in the leaf, once. stdio works, the environment is the client's,
  * nothing is open but what the client asked for. Its return value, modulo 256, is the exit status;
  * stdio is flushed and _exit() called for it (exit(), with its atexit handlers, if flags has
- * SPAWN_TEMPLATE_EXIT). Random state and secrets made in warm() are the same in every leaf: make
- * them in entry(). A leaf whose template promises `copy` cannot fork (EPERM); threads, vfork and
- * posix_spawn work.
+ * SPAWN_TEMPLATE_EXIT). random() and drand48() are seeded anew for it, and arc4random() asks the
+ * kernel; other random state and secrets made in warm() are the same in every leaf: make them in
+ * entry(), or, what only the host is to know, in spawn_template_secret(). A leaf whose template
+ *promises `copy` cannot fork (EPERM); threads, vfork and posix_spawn work.
  */
 #ifndef LIBSPAWN_TEMPLATE_H
 #define LIBSPAWN_TEMPLATE_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -55,15 +57,15 @@ struct spawn_template {
 	uint32_t size;	/* sizeof(struct spawn_template) as the template was compiled */
 	uint32_t flags; /* SPAWN_TEMPLATE_*; an unknown bit is refused at load */
 	uint32_t reserved;
-	int (*warm)(void **state); /* may be NULL; 0 or a negative errno, *state is handed to entry */
+	int (*warm)(
+		void **state); /* may be NULL; 0 or a negative errno, *state is handed to entry */
 	int (*entry)(void *state, int argc, char **argv); /* argv[argc] is NULL */
 };
 
-#define SPAWN_TEMPLATE(...)                                                                        \
-	__attribute__((visibility("default"))) extern const struct spawn_template spawn_template;  \
-	const struct spawn_template spawn_template = {.abi = SPAWN_TEMPLATE_ABI,                   \
-						      .size = sizeof(struct spawn_template),       \
-						      __VA_ARGS__}
+#define SPAWN_TEMPLATE(...)                                                                       \
+	__attribute__((visibility("default"))) extern const struct spawn_template spawn_template; \
+	const struct spawn_template spawn_template = {                                            \
+		.abi = SPAWN_TEMPLATE_ABI, .size = sizeof(struct spawn_template), __VA_ARGS__}
 
 /*
  * ---- lane `program`: libspawn-template.so or .a, which need libc alone ----
@@ -90,6 +92,24 @@ struct spawn_template {
  * main, which run handlers of atexit() from before the call, too, or by _exit().
  */
 
+/*
+ * Memory of whole pages for a secret of the host's, or for random state that has to be made anew:
+ * it is all zero in each leaf, and in whatever else the host forks. NULL with errno set. Free it
+ * with munmap(). Linux 4.14.
+ */
+static inline void *spawn_template_secret(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	if (madvise(p, size, MADV_WIPEONFORK) < 0) {
+		munmap(p, size);
+		return NULL;
+	}
+	return p;
+}
+
 #define SPAWN_TEMPLATE_PLAIN 0 /* nobody asked for a template: nothing was done */
 #define SPAWN_TEMPLATE_LEAF  1 /* this is a leaf */
 
@@ -109,8 +129,8 @@ struct spawn_template_hooks {
 	/*
 	 * In a leaf, before it waits for its client: what is done here nobody waits for. Nothing is
 	 * the client's yet; descriptors 0 to 2 are /dev/null, 3 and 4 are spawnd's, all signals are
-	 * blocked. Most leaves are never handed out at a moment that could be foreseen: it shall not
-	 * hold anything that time makes stale.
+	 * blocked. Most leaves are never handed out at a moment that could be foreseen: it shall
+	 * not hold anything that time makes stale.
 	 */
 	void (*before_wait)(void *user);
 	/* In a leaf, once, before spawn_template_serve() returns; all is the client's already. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 const bool lane_executes = false;
@@ -95,12 +96,26 @@ static void take_title(const struct warm *w, const struct body *body)
 	program_invocation_short_name = name ? name + 1 : body->argv[0];
 }
 
+/* What warm() seeded, or nobody, would give all leaves the same numbers. */
+static void renew_random(void)
+{
+	struct {
+		unsigned random, rand48[2];
+	} seed;
+
+	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+		return; /* not below 256 bytes once the kernel has any */
+	srandom(seed.random);
+	seed48((unsigned short *)seed.rand48);
+}
+
 _Noreturn void lane_run(struct leaf_self *self, const struct warm *w, const struct body *body)
 {
 	int status;
 
 	environ = body->envp;
 	take_title(w, body);
+	renew_random();
 	status = w->template_->entry(w->state, body->argc, body->argv);
 	if (w->template_->flags & SPAWN_TEMPLATE_EXIT)
 		exit(status & 0xff);

@@ -33,8 +33,10 @@
 #define FLAG_PRESTART	    (1u << 2)
 #define FLAG_EVERYONE	    (1u << 3)
 #define FLAG_GATE_REFUSES   (1u << 4)
-#define FLAGS_KNOWN \
-	(FLAG_WEAKER | FLAG_ENFORCE_KERNEL | FLAG_PRESTART | FLAG_EVERYONE | FLAG_GATE_REFUSES)
+#define FLAG_COMPACT	    (1u << 5)
+#define FLAGS_KNOWN                                                                              \
+	(FLAG_WEAKER | FLAG_ENFORCE_KERNEL | FLAG_PRESTART | FLAG_EVERYONE | FLAG_GATE_REFUSES | \
+	 FLAG_COMPACT)
 
 #define BAD(code, ...) error_set(err, code, SPAWN_ORIGIN_POLICY, STEP_CONFIG, __VA_ARGS__)
 
@@ -131,6 +133,7 @@ static uint64_t digest_of(const struct config_template *t)
 	digest_number(&digest, t->nofork_weaker);
 	digest_number(&digest, t->enforce_kernel);
 	digest_number(&digest, t->gate_refuses);
+	digest_number(&digest, t->compact);
 	digest_number(&digest, t->prestart);
 	digest_number(&digest, t->everyone);
 	digest_number(&digest, t->n_users);
@@ -196,6 +199,7 @@ static void write_template(struct writer *w, const struct config_template *t, ui
 	store32(record + 40, (t->nofork_weaker ? FLAG_WEAKER : 0) |
 				     (t->enforce_kernel ? FLAG_ENFORCE_KERNEL : 0) |
 				     (t->gate_refuses ? FLAG_GATE_REFUSES : 0) |
+				     (t->compact ? FLAG_COMPACT : 0) |
 				     (t->prestart ? FLAG_PRESTART : 0) |
 				     (t->everyone ? FLAG_EVERYONE : 0));
 	store32(record + 44, write_ids(w, t->users, t->n_users));
@@ -432,6 +436,7 @@ static int read_template(struct table *t, size_t index)
 		.nofork_weaker = flags & FLAG_WEAKER,
 		.enforce_kernel = flags & FLAG_ENFORCE_KERNEL,
 		.gate_refuses = flags & FLAG_GATE_REFUSES,
+		.compact = flags & FLAG_COMPACT,
 		.prestart = flags & FLAG_PRESTART,
 		.everyone = flags & FLAG_EVERYONE,
 		.warm_timeout_ms = load64(p + 64),

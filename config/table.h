@@ -37,6 +37,7 @@ struct config_template {
 	bool nofork_weaker;	/* a request may ask for less */
 	bool enforce_kernel;	/* "enforce": "kernel": refuse where only seccomp can */
 	bool gate_refuses;	/* "gate": "refuse": what a fork would not keep */
+	bool compact;		 /* its memory before its first fork */
 	bool prestart;		/* user mode: warm it when the server starts, not at first use */
 	bool everyone;		/* no "users" and no "groups": whoever may connect */
 	const uint32_t *users;	/* resolved uids */

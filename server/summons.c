@@ -9,17 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PID_DIGITS  10
+#define PID_DIGITS   10
 
-#define FLAG_WEAKER (1u << 0)
-#define FLAG_KERNEL (1u << 1)
-#define FLAG_GATE   (1u << 2)
-#define FLAGS_KNOWN (FLAG_WEAKER | FLAG_KERNEL | FLAG_GATE)
+#define FLAG_WEAKER  (1u << 0)
+#define FLAG_KERNEL  (1u << 1)
+#define FLAG_GATE    (1u << 2)
+#define FLAG_COMPACT (1u << 3)
+#define FLAGS_KNOWN  (FLAG_WEAKER | FLAG_KERNEL | FLAG_GATE | FLAG_COMPACT)
 
-#define TEXT_(x)    #x
-#define TEXT(x)	    TEXT_(x)
-#define BEFORE_PID  SUMMONS_VARIABLE "=" TEXT(SUMMONS_VERSION) ","
-#define PID_UNKNOWN "0000000000"
+#define TEXT_(x)     #x
+#define TEXT(x)	     TEXT_(x)
+#define BEFORE_PID   SUMMONS_VARIABLE "=" TEXT(SUMMONS_VERSION) ","
+#define PID_UNKNOWN  "0000000000"
 
 _Static_assert(sizeof(PID_UNKNOWN) == PID_DIGITS + 1, "room for any pid");
 
@@ -29,7 +30,7 @@ void summons_write(const struct summons *s, char buf[SUMMONS_SIZE], char **ret_p
 		 BEFORE_PID PID_UNKNOWN ",%" PRIu64 ",%" PRIu32 ",%" PRIu32 ",%u,%s", s->id,
 		 s->n_slots, s->nofork,
 		 (s->nofork_weaker ? FLAG_WEAKER : 0) | (s->enforce_kernel ? FLAG_KERNEL : 0) |
-			 (s->gate_refuses ? FLAG_GATE : 0),
+			 (s->gate_refuses ? FLAG_GATE : 0) | (s->compacts ? FLAG_COMPACT : 0),
 		 s->name);
 	*ret_pid = buf + strlen(BEFORE_PID);
 }
@@ -86,6 +87,7 @@ int summons_read(const char *value, pid_t self, struct summons *ret)
 		.nofork_weaker = flags & FLAG_WEAKER,
 		.enforce_kernel = flags & FLAG_KERNEL,
 		.gate_refuses = flags & FLAG_GATE,
+		.compacts = flags & FLAG_COMPACT,
 	};
 	memcpy(ret->name, value, len + 1);
 	return 1;

@@ -29,7 +29,7 @@ struct summons {
 	uint64_t id;
 	uint32_t n_slots;
 	uint32_t nofork; /* enum nofork_level */
-	bool nofork_weaker, enforce_kernel, gate_refuses;
+	bool nofork_weaker, enforce_kernel, gate_refuses, compacts;
 	char name[SUMMONS_NAME_MAX + 1]; /* of the template */
 };
 

@@ -161,6 +161,7 @@ _Noreturn static void be_host(void)
 	h->n_slots = summons.n_slots;
 	h->enforce_kernel = summons.enforce_kernel;
 	h->gate_refuses = summons.gate_refuses;
+	h->compacts = summons.compacts;
 	r = host_open(h, &err);
 	if (r == 0)
 		r = host_settle(h, &err);

@@ -69,6 +69,7 @@ struct host {
 	uint64_t id;
 	uint32_t n_slots;
 	bool enforce_kernel;
+	bool compacts;
 	bool gate_refuses;  /* what gate.h finds; else it is told */
 	char findings[544]; /* of that */
 	uint32_t count;

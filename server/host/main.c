@@ -46,17 +46,12 @@ static int parse_u64(const char *s, uint64_t max, uint64_t *ret)
 static int parse_options(struct host *h, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"id", required_argument, NULL, 'i'},
-		{"name", required_argument, NULL, 'n'},
-		{"object", required_argument, NULL, 'o'},
-		{"slots", required_argument, NULL, 's'},
-		{"nofork", required_argument, NULL, 'f'},
-		{"weaker", no_argument, NULL, 'w'},
-		{"kernel", no_argument, NULL, 'k'},
-		{"program", required_argument, NULL, 'p'},
-		{"note", required_argument, NULL, 'N'},
-		{"strict", no_argument, NULL, 'S'},
-		{0},
+		{"id", required_argument, NULL, 'i'},	  {"name", required_argument, NULL, 'n'},
+		{"object", required_argument, NULL, 'o'}, {"slots", required_argument, NULL, 's'},
+		{"nofork", required_argument, NULL, 'f'}, {"weaker", no_argument, NULL, 'w'},
+		{"kernel", no_argument, NULL, 'k'},	  {"program", required_argument, NULL, 'p'},
+		{"note", required_argument, NULL, 'N'},	  {"strict", no_argument, NULL, 'S'},
+		{"compact", no_argument, NULL, 'c'},	  {0},
 	};
 	uint64_t v;
 	int c, level;
@@ -92,6 +87,9 @@ static int parse_options(struct host *h, int argc, char **argv)
 			break;
 		case 'p':
 			h->warm->program = optarg;
+			break;
+		case 'c':
+			h->compacts = true;
 			break;
 		case 'S':
 			h->gate_refuses = true;

@@ -96,6 +96,7 @@ _Noreturn static void be_host(const struct spawn_template_hooks *hooks)
 	h->n_slots = summons.n_slots;
 	h->enforce_kernel = summons.enforce_kernel;
 	h->gate_refuses = summons.gate_refuses;
+	h->compacts = summons.compacts;
 	r = check_hooks(hooks, &err);
 	if (r == 0) {
 		if (hooks)

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/nofork.h"
+#include "host/compact.h"
 #include "host/gate.h"
 #include "host/lane.h"
 #include "host/nofork.h"
@@ -111,7 +112,10 @@ int host_settle(struct host *h, struct spawn_error *err)
 	r = read_limits(h->warm);
 	if (r < 0)
 		return error_errno(err, r, SPAWN_ORIGIN_HOST, STEP_RLIMIT, "read the limits");
-	return threads_settle(err);
+	r = threads_settle(err);
+	if (r == 0 && h->compacts)
+		compact();
+	return r;
 }
 
 void host_tell_failed(int code, const struct spawn_error *err)

@@ -69,6 +69,8 @@ static void command_own(struct command *c, const struct host_process *h,
 		c->argv[n++] = (char *)"--kernel";
 	if (t->gate_refuses)
 		c->argv[n++] = (char *)"--strict";
+	if (t->compact && t->lane == LANE_OBJECT)
+		c->argv[n++] = (char *)"--compact";
 }
 
 /* Its arguments are its own, so the rest is in its environment. */
@@ -83,6 +85,7 @@ static int command_program(struct command *c, const struct host_process *h,
 		.nofork_weaker = t->nofork_weaker,
 		.enforce_kernel = t->enforce_kernel,
 		.gate_refuses = t->gate_refuses,
+		.compacts = t->compact,
 	};
 
 	if (t->lane == LANE_MAIN)

@@ -570,8 +570,8 @@ Test(config, fills_in_the_defaults)
 	cr_assert_eq(t->leaves_max, 1024);
 	cr_assert_eq(t->queue_max, 256);
 	cr_assert_eq(t->nofork, NOFORK_COPY);
-	cr_assert(!t->nofork_weaker && !t->enforce_kernel && !t->gate_refuses && !t->prestart &&
-		  t->everyone);
+	cr_assert(!t->nofork_weaker && !t->enforce_kernel && !t->gate_refuses && t->compact &&
+		  !t->prestart && t->everyone);
 	cr_assert_eq(t->warm_timeout_ms, 30000);
 	parsed_free(parsed);
 }
@@ -585,7 +585,7 @@ static const char everything[] =
 	"\t\"one\": {\"lane\": \"object\", \"object\": \"/opt/\\u00e9 // /* \\\"x\\\".so\",\n"
 	"\t\t\"env\": {\"B\": \"2=2\", \"A\": \"\\ud83d\\ude00\"}, // {\n"
 	"\t\t\"pool\": {\"low\": 0, \"size\": 4096}, \"leaves_max\": 4096, \"queue_max\": 65536,\n"
-	"\t\t\"nofork\": \"process\", \"nofork_weaker\": true, \"enforce\": \"any\", \"gate\": \"refuse\", \"prestart\": true,\n"
+	"\t\t\"nofork\": \"process\", \"nofork_weaker\": true, \"enforce\": \"any\", \"gate\": \"refuse\", \"compact\": false, \"prestart\": true,\n"
 	"\t\t\"users\": [5, \"root\", 4294967294, 5, 0], \"groups\": [\"root\", 7],\n"
 	"\t\t\"warm_timeout_ms\": 3600000},\n"
 	"\t\"two.B_-2\": {\"object\": \"two.so\", \"lane\": \"object\", \"users\": [],\n"
@@ -615,8 +615,8 @@ Test(config, takes_every_key)
 	cr_assert_eq(t->leaves_max, 4096);
 	cr_assert_eq(t->queue_max, 65536);
 	cr_assert_eq(t->nofork, NOFORK_PROCESS);
-	cr_assert(t->nofork_weaker && !t->enforce_kernel && t->gate_refuses && t->prestart &&
-		  !t->everyone);
+	cr_assert(t->nofork_weaker && !t->enforce_kernel && t->gate_refuses && !t->compact &&
+		  t->prestart && !t->everyone);
 	cr_assert_eq(t->n_users, 3);
 	cr_assert_eq(memcmp(t->users, uids, sizeof(uids)), 0, "sorted, each once");
 	cr_assert_eq(t->n_groups, 2);

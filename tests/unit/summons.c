@@ -45,14 +45,15 @@ Test(summons, fit_with_the_longest_of_everything)
 			    .nofork = NOFORK_PROCESS,
 			    .nofork_weaker = true,
 			    .enforce_kernel = true,
-			    .gate_refuses = true},
+			    .gate_refuses = true,
+			    .compacts = true},
 		       got;
 	char buf[SUMMONS_SIZE];
 
 	memset(s.name, 'x', SUMMONS_NAME_MAX);
 	cr_assert_eq(summons_read(written(buf, &s, INT32_MAX), INT32_MAX, &got), 1);
 	cr_assert_eq(got.id, s.id);
-	cr_assert(got.enforce_kernel && got.nofork_weaker && got.gate_refuses);
+	cr_assert(got.enforce_kernel && got.nofork_weaker && got.gate_refuses && got.compacts);
 	cr_assert_str_eq(got.name, s.name);
 }
 
@@ -88,8 +89,8 @@ Test(summons, that_are_malformed_are_refused)
 		"1,12,77,0,1,2,words",
 		"1,12,77,4097,1,2,words",
 		"1,12,77,4096,3,2,words",
-		"1,12,77,4096,1,8,words",
-		"1,12,77,4096,1,9,words",
+		"1,12,77,4096,1,16,words",
+		"1,12,77,4096,1,17,words",
 		"1,12,77,4096,1,-1,words",
 		"1,12, 77,4096,1,2,words",
 		"1,12,0x4d,4096,1,2,words",

@@ -31,6 +31,7 @@ static const struct config_template words = {
 	.queue_max = 256,
 	.nofork = NOFORK_PROCESS,
 	.nofork_weaker = true,
+	.compact = true,
 	.prestart = true,
 	.users = users,
 	.n_users = 3,
@@ -139,15 +140,16 @@ Test(table, gives_back_every_field_of_a_template)
 	cr_assert_eq(t->leaves_max, 1024);
 	cr_assert_eq(t->queue_max, 256);
 	cr_assert_eq(t->nofork, NOFORK_PROCESS);
-	cr_assert(t->nofork_weaker && !t->enforce_kernel && t->prestart && !t->everyone);
+	cr_assert(t->nofork_weaker && !t->enforce_kernel && t->compact && t->prestart &&
+		  !t->everyone);
 	cr_assert_eq(t->n_users, 3);
 	cr_assert_eq(memcmp(t->users, users, sizeof(users)), 0);
 	cr_assert_eq(t->n_groups, 1);
 	cr_assert_eq(t->groups[0], 27);
 	cr_assert_eq(t->warm_timeout_ms, 30000);
 	t = &got->templates[1];
-	cr_assert(!t->nofork_weaker && t->enforce_kernel && t->gate_refuses && !t->prestart &&
-		  t->everyone);
+	cr_assert(!t->nofork_weaker && t->enforce_kernel && t->gate_refuses && !t->compact &&
+		  !t->prestart && t->everyone);
 	cr_assert_null(t->env[0]);
 	cr_assert_eq(t->n_users + t->n_groups, 0);
 	config_free(got);
@@ -526,6 +528,7 @@ Test(table, the_digest_differs_with_every_field)
 		digest_of(WORDS_BUT(.nofork_weaker = true)),
 		digest_of(WORDS_BUT(.enforce_kernel = true)),
 		digest_of(WORDS_BUT(.gate_refuses = true)),
+		digest_of(WORDS_BUT(.compact = true)),
 		digest_of(WORDS_BUT(.prestart = true)),
 		digest_of(WORDS_BUT(.everyone = true)),
 		digest_of(WORDS_BUT(.n_users = 2)),

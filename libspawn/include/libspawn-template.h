@@ -34,7 +34,7 @@
  * SPAWN_TEMPLATE_EXIT). random() and drand48() are seeded anew for it, and arc4random() asks the
  * kernel; other random state and secrets made in warm() are the same in every leaf: make them in
  * entry(), or, what only the host is to know, in spawn_template_secret(). A leaf whose template
- *promises `copy` cannot fork (EPERM); threads, vfork and posix_spawn work.
+ * promises `copy` cannot fork (EPERM); threads, vfork and posix_spawn work.
  */
 #ifndef LIBSPAWN_TEMPLATE_H
 #define LIBSPAWN_TEMPLATE_H
@@ -97,6 +97,7 @@ struct spawn_template {
  * it is all zero in each leaf, and in whatever else the host forks. NULL with errno set. Free it
  * with munmap(). Linux 4.14.
  */
+#ifdef MADV_WIPEONFORK
 static inline void *spawn_template_secret(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -109,6 +110,7 @@ static inline void *spawn_template_secret(size_t size)
 	}
 	return p;
 }
+#endif
 
 #define SPAWN_TEMPLATE_PLAIN 0 /* nobody asked for a template: nothing was done */
 #define SPAWN_TEMPLATE_LEAF  1 /* this is a leaf */

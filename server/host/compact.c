@@ -58,23 +58,37 @@ static void collapse(int pagemap, uintptr_t from, uintptr_t to)
 			madvise((void *)at, HUGE_SIZE, MADV_COLLAPSE);
 }
 
+/* What is reserved and hardly used, a terabyte of it with some runtimes, is not looked through. */
+static bool is_used(uintptr_t from, uintptr_t to, const char *line)
+{
+	size_t kib;
+
+	return sscanf(line, "Rss: %zu kB", &kib) == 1 && kib * 1024 >= (to - from) / 8;
+}
+
 void compact(void)
 {
 	_cleanup_close_ int pagemap = -1;
-	FILE *maps;
+	FILE *smaps;
 	char *line = NULL;
 	size_t size = 0;
 	uintptr_t from, to;
+	bool memory = false;
 
 	malloc_trim(0);
 	if (sysconf(_SC_PAGESIZE) != (long)PAGE_SIZE)
 		return;
 	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	maps = fopen("/proc/self/maps", "re");
-	while (maps && pagemap >= 0 && getline(&line, &size, maps) > 0)
-		if (is_memory(line, &from, &to))
-			collapse(pagemap, from, to);
+	smaps = fopen("/proc/self/smaps", "re");
+	while (smaps && pagemap >= 0 && getline(&line, &size, smaps) > 0) {
+		if (line[0] >= 'A' && line[0] <= 'Z') {
+			if (memory && is_used(from, to, line))
+				collapse(pagemap, from, to);
+		} else {
+			memory = is_memory(line, &from, &to) && to - from >= HUGE_SIZE;
+		}
+	}
 	free(line);
-	if (maps)
-		fclose(maps);
+	if (smaps)
+		fclose(smaps);
 }

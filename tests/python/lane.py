@@ -199,6 +199,10 @@ class Different(unittest.TestCase):
             with self.subTest(option):
                 self.refused(option.encode(), option, "-c", "")
 
+    def test_flags(self):
+        for env in {}, {"LANG": "C.UTF-8"}:
+            self.assertEqual(leaf("-c", "import sys; print(sys.flags.utf8_mode)", env=env)[1], b"1\n")
+
     def test_modules(self):
         self.assertEqual(leaf("-c", "import sys; print('json' in sys.modules, 'ctypes' in "
                               "sys.modules)")[1], b"True True\n")

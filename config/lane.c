@@ -73,12 +73,6 @@ int read_program(const struct reading *r, const struct key *key, const struct js
 	return 0;
 }
 
-int read_python(const struct reading *r, const struct key *key, const struct json *value,
-		void *into)
-{
-	return read_program(r, key, value, into);
-}
-
 int read_args(const struct reading *r, const struct key *key, const struct json *value, void *into)
 {
 	struct config_template *t = into;
@@ -282,6 +276,7 @@ static int check_exec(const struct reading *r, const struct json *node)
 		{"args", "and in lane \"exec\" each request has its own (expected no \"args\")"},
 		{"env", "which no program of lane \"exec\" would see: it has its caller's "
 			"(expected no \"env\")"},
+		{"compact", "and lane \"exec\" has nothing in memory (expected no \"compact\")"},
 	};
 	int rc = 0;
 

@@ -5,7 +5,7 @@
 
 #include "config/keys.h"
 
-key_reader read_lane, read_object, read_program, read_args, read_python, read_preload, read_env;
+key_reader read_lane, read_object, read_program, read_args, read_preload, read_env;
 
 /* All of its keys were read: those of its lane are there, and no other's; fills in the default
  * interpreter. */

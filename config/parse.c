@@ -199,7 +199,7 @@ static const struct key template_keys[] = {
 	{"object", read_object},
 	{"program", read_program},
 	{"args", read_args},
-	{"python", read_python},
+	{"python", read_program},
 	{"preload", read_preload},
 	{"env", read_env},
 	{"pool", read_pool},

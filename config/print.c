@@ -87,7 +87,7 @@ static bool print_template(cJSON *templates, const struct config_template *t)
 	       cJSON_AddBoolToObject(object, "nofork_weaker", t->nofork_weaker) &&
 	       cJSON_AddStringToObject(object, "enforce", t->enforce_kernel ? "kernel" : "any") &&
 	       cJSON_AddStringToObject(object, "gate", t->gate_refuses ? "refuse" : "warn") &&
-	       cJSON_AddBoolToObject(object, "compact", t->compact) &&
+	       (t->lane == LANE_EXEC || cJSON_AddBoolToObject(object, "compact", t->compact)) &&
 	       cJSON_AddBoolToObject(object, "prestart", t->prestart) &&
 	       (t->everyone || (print_ids(object, "users", t->users, t->n_users) &&
 				print_ids(object, "groups", t->groups, t->n_groups))) &&

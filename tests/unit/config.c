@@ -456,6 +456,8 @@ Test(config, refuses_in_an_exec_template_what_only_another_lane_has)
 			"1:26: templates.w has \"env\", which no program of lane \"exec\" would see"),
 		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"exec\",\"program\":\"/bin/sh\"}}}",
 			"1:44: templates.w has \"program\", and in lane \"exec\" each request"),
+		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"exec\",\"compact\":true}}}",
+			"1:44: templates.w has \"compact\", and lane \"exec\" has nothing in memory"),
 		REFUSAL("{\"templates\":{\"w\":{\"lane\":\"exec\",\"args\":[]}}}",
 			"1:41: templates.w has \"args\", and in lane \"exec\" each request"),
 	};

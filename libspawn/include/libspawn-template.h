@@ -68,6 +68,26 @@ struct spawn_template {
 		.abi = SPAWN_TEMPLATE_ABI, .size = sizeof(struct spawn_template), __VA_ARGS__}
 
 /*
+ * Memory of whole pages for a secret of the host's, or for random state that has to be made anew:
+ * it is all zero in each leaf, and in whatever else the host forks. NULL with errno set. Free it
+ * with munmap(). Linux 4.14.
+ */
+#ifdef MADV_WIPEONFORK
+static inline void *spawn_template_secret(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	if (madvise(p, size, MADV_WIPEONFORK) < 0) {
+		munmap(p, size);
+		return NULL;
+	}
+	return p;
+}
+#endif
+
+/*
  * ---- lane `program`: libspawn-template.so or .a, which need libc alone ----
  *
  *	int main(int argc, char **argv)
@@ -91,26 +111,6 @@ struct spawn_template {
  * more, its memory is as it was. The leaf ends as the program does: by exit() or by returning from
  * main, which run handlers of atexit() from before the call, too, or by _exit().
  */
-
-/*
- * Memory of whole pages for a secret of the host's, or for random state that has to be made anew:
- * it is all zero in each leaf, and in whatever else the host forks. NULL with errno set. Free it
- * with munmap(). Linux 4.14.
- */
-#ifdef MADV_WIPEONFORK
-static inline void *spawn_template_secret(size_t size)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		return NULL;
-	if (madvise(p, size, MADV_WIPEONFORK) < 0) {
-		munmap(p, size);
-		return NULL;
-	}
-	return p;
-}
-#endif
 
 #define SPAWN_TEMPLATE_PLAIN 0 /* nobody asked for a template: nothing was done */
 #define SPAWN_TEMPLATE_LEAF  1 /* this is a leaf */

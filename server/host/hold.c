@@ -153,15 +153,8 @@ _Noreturn static void be_host(void)
 
 	if (!h)
 		refuse("out of memory");
-	warm.name = summons.name;
-	warm.nofork = summons.nofork;
-	warm.nofork_weaker = summons.nofork_weaker;
+	host_take_summons(h, &summons);
 	warm.executes = needs_new_image;
-	h->id = summons.id;
-	h->n_slots = summons.n_slots;
-	h->enforce_kernel = summons.enforce_kernel;
-	h->gate_refuses = summons.gate_refuses;
-	h->compacts = summons.compacts;
 	r = host_open(h, &err);
 	if (r == 0)
 		r = host_settle(h, &err);

@@ -11,6 +11,7 @@
 #include "brood.h"
 #include "libspawn-template.h"
 #include "poller.h"
+#include "summons.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -89,6 +90,8 @@ struct host {
  */
 /* Zeroed but for what only serve.c knows; NULL when out of memory. */
 struct host *host_new(struct warm *warm);
+/* For a program that is a host; what is pointed to has to stay. */
+void host_take_summons(struct host *h, const struct summons *s);
 /* Takes the descriptors that it was started with; name, id and n_slots are set. */
 int host_open(struct host *h, struct spawn_error *err);
 /* What the kernel can hold leaves to. Forks where that is to be tried: while single-threaded. */

@@ -89,14 +89,7 @@ _Noreturn static void be_host(const struct spawn_template_hooks *hooks)
 	if (!fd_is_seqpacket(HOST_KEEPER_FD))
 		refuse("descriptor 3 is not the server's any more: a template closes none but its "
 		       "own");
-	warm.name = summons.name;
-	warm.nofork = summons.nofork;
-	warm.nofork_weaker = summons.nofork_weaker;
-	h->id = summons.id;
-	h->n_slots = summons.n_slots;
-	h->enforce_kernel = summons.enforce_kernel;
-	h->gate_refuses = summons.gate_refuses;
-	h->compacts = summons.compacts;
+	host_take_summons(h, &summons);
 	r = check_hooks(hooks, &err);
 	if (r == 0) {
 		if (hooks)

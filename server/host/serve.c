@@ -32,13 +32,10 @@ static int prepare_fds(struct host *h)
 	    (r = fd_set_cloexec(HOST_SLOTS_FD, 1)) < 0)
 		return r;
 	/* A standard stream that the program closed would else be one of ours. */
-	do
-		r = open("/dev/null", O_RDWR);
-	while (r >= 0 && r <= STDERR_FILENO);
-	if (r < 0)
-		return -errno;
+	while ((r = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0 && r <= STDERR_FILENO)
+		fd_set_cloexec(r, 0);
 	h->warm->null_fd = r;
-	return fd_set_cloexec(r, 1);
+	return r < 0 ? -errno : 0;
 }
 
 int host_choose_nofork(struct host *h, struct spawn_error *err)
@@ -194,6 +191,18 @@ struct host *host_new(struct warm *warm)
 	warm->null_fd = -1;
 	*h = (struct host){.warm = warm, .keeper = {.fd = -1, .ready = keeper_ready}};
 	return h;
+}
+
+void host_take_summons(struct host *h, const struct summons *s)
+{
+	h->warm->name = s->name;
+	h->warm->nofork = s->nofork;
+	h->warm->nofork_weaker = s->nofork_weaker;
+	h->id = s->id;
+	h->n_slots = s->n_slots;
+	h->enforce_kernel = s->enforce_kernel;
+	h->gate_refuses = s->gate_refuses;
+	h->compacts = s->compacts;
 }
 
 int host_open(struct host *h, struct spawn_error *err)

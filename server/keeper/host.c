@@ -159,7 +159,7 @@ static int verify_leaf(struct host_process *h, uint64_t serial, pid_t pid, uint6
  */
 static void kill_family(const struct host_process *h)
 {
-	if (h->state == HOST_WARMING)
+	if (h->state == HOST_WARMING && h->pid > 0)
 		kill(-h->pid, SIGKILL);
 	pidfd_signal(h->pidfd.fd, SIGKILL);
 }

@@ -135,6 +135,10 @@ class Same(unittest.TestCase):
         self.same("-c", show)
         self.same("-c", show, preexec_fn=lambda: __import__("signal").signal(2, 1))
 
+    def test_interrupt_is_an_exception(self):
+        self.same("-c", "import os, time\ntry:\n    os.kill(os.getpid(), 2)\n    time.sleep(60)\n"
+                  "except KeyboardInterrupt: print('told')")
+
     def test_broken_pipe_is_an_exception(self):
         self.same("-c", "import os; r, w = os.pipe(); os.close(r)\n"
                   "try: os.write(w, b'x')\nexcept BrokenPipeError: print('told')")

@@ -131,8 +131,8 @@ struct spawn_template_hooks {
 	/*
 	 * In a leaf, before it waits for its client: what is done here nobody waits for. Nothing is
 	 * the client's yet; descriptors 0 to 2 are /dev/null, 3 and 4 are spawnd's, all signals are
-	 * blocked. It may wait for long: what it has from here on shall be nothing that grows stale.
-	 * Handlers of signals that it installs stay.
+	 * blocked. It may wait for long: what it has from here on shall be nothing that grows
+	 * stale. Handlers of signals that it installs stay.
 	 */
 	void (*before_wait)(void *user);
 	/* In a leaf, once, before spawn_template_serve() returns; all is the client's already. */
